@@ -1,0 +1,45 @@
+# make book    build the book into _build/html (BUDGET=smoke|laptop|full, default laptop)
+# make test    prove all of it: lint, unit tests, notebooks, book, browser
+# make serve   show the built book on http://localhost:8000
+# make lab     open the chapters in JupyterLab
+# make stamp   write the address in _config.yml into notebooks, README and CITATION
+# make clean   remove what was built, keep the environment
+
+PYTHON ?= python3
+BUDGET ?= laptop
+PORT ?= 8000
+BIN := .venv/bin
+export COURSE_BUDGET := $(BUDGET)
+.PHONY: book test test-colab serve lab stamp clean
+
+book: .venv/ready
+	TQDM_DISABLE=1 $(BIN)/jupyter-book build . --all -W -n --keep-going
+	@echo "The book ($(BUDGET) budget) is at $(CURDIR)/_build/html/index.html"
+
+test: .venv/ready
+	@tests/install_chromium.sh
+	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check .
+	$(BIN)/python -m pytest
+
+test-colab: .venv/ready
+	$(BIN)/python tests/colab.py
+
+serve:
+	@test -f _build/html/index.html || { echo "No book yet: run make book first."; exit 1; }
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+lab: .venv/ready
+	$(BIN)/python -m jupyterlab book
+
+stamp: .venv/ready
+	$(BIN)/python book/_ext/stamp.py
+
+clean:
+	rm -rf _build build *.egg-info .pytest_cache .ruff_cache
+
+.venv/ready: requirements.txt constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("This course needs Python 3.11 or newer, and $(PYTHON) is %d.%d: try make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install --requirement requirements.txt
+	touch .venv/ready

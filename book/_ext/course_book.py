@@ -1,0 +1,79 @@
+"""What this book needs of Sphinx beyond its settings.
+
+* MathJax comes out of an installed package into the book, so that a page
+  needs no network.
+* The cache of executed notebooks is kept apart for each budget and each
+  state of the code: left alone, it would know neither and go stale.
+* The theme's launch scripts are put on a page once, not twice.
+"""
+
+import hashlib
+import os
+import shutil
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2")
+
+
+def choose_cache(app: Sphinx, config: Config) -> None:
+    """Keep executed notebooks by budget, code and installed versions."""
+    digest = hashlib.sha256((ROOT / "constraints.txt").read_bytes())
+    for file in sorted((ROOT / "course_utils").rglob("*.py")):
+        digest.update(file.read_bytes())
+    budget = os.environ.get("COURSE_BUDGET") or "laptop"
+    name = f"{budget}-{digest.hexdigest()[:12]}"
+    config.nb_execution_cache_path = str(
+        ROOT / "_build" / ".jupyter_cache" / name
+    )
+
+
+def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
+    """Copy the one script and the fonts that the pages load."""
+    if exception is not None or app.builder.format != "html":
+        return
+    files = distribution("sphinx-mathjax-offline").files or []
+    script = next(file for file in files if file.name == MATHJAX_PARTS[0])
+    source = Path(str(script.locate())).parent
+    target = Path(app.outdir) / "_static" / "mathjax"
+    for part in MATHJAX_PARTS:
+        (target / part).parent.mkdir(parents=True, exist_ok=True)
+        copy = (
+            shutil.copytree if (source / part).is_dir() else shutil.copyfile
+        )
+        copy(
+            source / part,
+            target / part,
+            **({"dirs_exist_ok": True} if copy is shutil.copytree else {}),
+        )
+
+
+def drop_repeated_scripts(
+    app: Sphinx,
+    page: str,
+    template: str,
+    context: dict[str, Any],
+    doctree: object,
+) -> None:
+    """Leave out a script whose body is on the page already."""
+    seen: set[str] = set()
+    kept = []
+    for script in context.get("script_files", []):
+        body = getattr(script, "attributes", {}).get("body")
+        if body is None or body not in seen:
+            kept.append(script)
+        seen.add(body)
+    context["script_files"] = kept
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the three with Sphinx."""
+    app.connect("config-inited", choose_cache, priority=1)
+    app.connect("html-page-context", drop_repeated_scripts, priority=900)
+    app.connect("build-finished", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

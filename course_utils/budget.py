@@ -1,0 +1,55 @@
+"""One notebook, three sizes: the choice stands in the reader's own line.
+
+``epochs = by_budget(smoke=1, laptop=15, full=50)`` picks a value by the environment variable
+``COURSE_BUDGET``. Taught in the introduction of the book and used by every chapter.
+"""
+
+import os
+from typing import TypeVar
+
+BUDGETS = ("smoke", "laptop", "full")
+"""The known budgets, which mean seconds on one core, minutes on a laptop, and a GPU."""
+
+T = TypeVar("T")
+
+
+def current_budget() -> str:
+    """The budget that this run was asked for.
+
+    Returns:
+        The value of the environment variable ``COURSE_BUDGET``, ``"laptop"`` where it is
+        unset or empty.
+
+    Raises:
+        ValueError: The variable holds a name that is not one of `BUDGETS`.
+
+    Source:
+        The course's own convention. Chapter: the introduction.
+    """
+    budget = os.environ.get("COURSE_BUDGET") or "laptop"
+    if budget not in BUDGETS:
+        raise ValueError(
+            f"COURSE_BUDGET is {budget!r}, which is not a budget. "
+            f"Set it to one of {', '.join(BUDGETS)}, or unset it for 'laptop'."
+        )
+    return budget
+
+
+def by_budget(*, smoke: T, laptop: T, full: T) -> T:
+    """Pick the value that belongs to the current budget.
+
+    Args:
+        smoke: The value that runs in seconds on one core; the tests use it.
+        laptop: The value that runs in minutes on two cores; the rendered book shows it.
+        full: The value of the source documents; wants a GPU.
+
+    Returns:
+        The one of the three that `current_budget` names, unchanged.
+
+    Raises:
+        ValueError: ``COURSE_BUDGET`` holds an unknown name.
+
+    Source:
+        The course's own convention. Chapter: the introduction.
+    """
+    return {"smoke": smoke, "laptop": laptop, "full": full}[current_budget()]

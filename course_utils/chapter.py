@@ -1,0 +1,136 @@
+"""The one call with which a chapter begins: seeds, figure style, and what you are running on."""
+
+import os
+import random
+import sys
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from course_utils.budget import current_budget
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What a chapter runs with; the values that `start_chapter` printed.
+
+    Attributes:
+        data: Name of the data set, as `course_utils.data.load_images` takes it.
+        source: Where its pictures come from: a source's name or a folder.
+        seed: The seed that every random number generator was given.
+        budget: ``"smoke"``, ``"laptop"`` or ``"full"``.
+        device: ``"cuda"``, ``"mps"`` or ``"cpu"``: where models and pictures go.
+        started: When the chapter began, in seconds of a clock that only runs forward.
+    """
+
+    data: str
+    source: str
+    seed: int
+    budget: str
+    device: str
+    started: float = field(default_factory=time.monotonic, repr=False)
+
+
+def best_device() -> str:
+    """The fastest device that PyTorch finds here.
+
+    Returns:
+        ``"cuda"`` for an NVIDIA or AMD GPU, ``"mps"`` for an Apple one, else ``"cpu"``.
+
+    Source:
+        The PyTorch documentation, ``torch.accelerator``. Chapter: every setup cell.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's generators, so that a run repeats.
+
+    Args:
+        seed: Any integer in [0, 2**32).
+
+    Raises:
+        ValueError: `seed` is outside that range.
+
+    Source:
+        The PyTorch documentation on reproducibility. Chapter: every setup cell.
+    """
+    import numpy as np
+    import torch
+
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed is {seed}; NumPy takes seeds from 0 up to 2**32 - 1.")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def start_chapter(data: str, source: str | os.PathLike[str], seed: int = 0) -> Chapter:
+    """Seed everything, set the figure style, and print what this run uses.
+
+    Args:
+        data: Name of the data set, for instance ``"digits"``.
+        source: ``"bundled"``, ``"hub"``, or a folder of your own pictures. It is only
+            printed here; `course_utils.data.load_images` opens it.
+        seed: The seed of every random number generator, in [0, 2**32).
+
+    Returns:
+        The same facts as a `Chapter`.
+
+    Raises:
+        ValueError: ``COURSE_BUDGET`` or `seed` is not a value that exists.
+
+    Source:
+        The course's own convention. Chapter: every setup cell.
+    """
+    from course_utils.plotting import set_style
+
+    chapter = Chapter(data, os.fspath(source), seed, current_budget(), best_device())
+    seed_everything(seed)
+    set_style()
+    libraries = " · ".join(f"{name} {version(name)}" for name in ("torch", "diffusers"))
+    print(f"budget   {chapter.budget}")
+    print(f"device   {chapter.device}")
+    print(f"data     {chapter.data}, source: {chapter.source}")
+    print(f"seed     {chapter.seed}")
+    print(f"with     {libraries}")
+    return chapter
+
+
+def finish_chapter(chapter: Chapter) -> None:
+    """Print what the chapter took: time since it began, and the most memory it held.
+
+    Args:
+        chapter: What `start_chapter` returned.
+
+    Source:
+        The course's own convention. Chapter: the last cell of each.
+    """
+    minutes = (time.monotonic() - chapter.started) / 60
+    print(f"budget   {chapter.budget}")
+    print(f"time     {minutes:.1f} minutes since the setup cell")
+    print(f"memory   {peak_memory() / 2**30:.1f} GiB at most")
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held so far.
+
+    Returns:
+        Bytes of physical memory.
+
+    Source:
+        ``getrusage`` where there is one; on Windows the peak working set that psutil reads.
+        Chapter: the last cell of each.
+    """
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

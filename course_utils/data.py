@@ -1,0 +1,209 @@
+"""Pictures: where they come from, and how they become batches.
+
+`load_images` gives a Hugging Face data set of pictures with labels from one of three places:
+what this course brings along, the Hub, or a folder of yours. It never swaps one for another.
+`prepare` decodes and resizes every picture once into one tensor of bytes, small enough to
+keep in memory; `ImageTensors.batch` turns any rows of it into a batch in [-1, 1].
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from course_utils.folder import load_folder
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+HUB_NAMES = {"digits": "ylecun/mnist"}
+"""The repository on the Hub that holds the full-sized set of each name."""
+
+
+class DataUnavailableError(RuntimeError):
+    """The pictures asked for could not be had; the message says what to do about it."""
+
+
+def load_images(name: str, source: str | os.PathLike[str] = "bundled") -> "Dataset":
+    """Open a set of labelled pictures.
+
+    Args:
+        name: ``"digits"``.
+        source: ``"bundled"``: the 1,797 handwritten digits that scikit-learn brings along,
+            8x8 grey; ``"hub"``: the 60,000 training digits of MNIST, 28x28 grey, from the
+            Hugging Face Hub (needs the network once); or a folder of your own pictures,
+            one sub-folder for each label.
+
+    Returns:
+        A data set with the columns ``image`` (a Pillow image) and ``label`` (a class index
+        whose names are in ``dataset.features["label"].names``).
+
+    Raises:
+        ValueError: The name or the source is unknown, or the folder has no usable picture.
+        DataUnavailableError: The Hub did not give the set. Nothing else is loaded instead.
+
+    Source:
+        Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits" (bundled);
+        LeCun et al. 1998, MNIST (Hub). Chapter: 1, "The data".
+    """
+    if name not in HUB_NAMES:
+        raise ValueError(f"There is no data set {name!r}; choose from {sorted(HUB_NAMES)}.")
+    if source == "bundled":
+        return _bundled_digits()
+    if source == "hub":
+        return _from_hub(HUB_NAMES[name])
+    folder = Path(source)
+    if not folder.is_dir():
+        raise ValueError(
+            f"source is {os.fspath(source)!r}, which is neither 'bundled' nor 'hub' nor a "
+            f"folder that exists. Check the path; it was looked for at {folder.resolve()}."
+        )
+    return load_folder(folder)
+
+
+def _bundled_digits() -> "Dataset":
+    """scikit-learn's digits, their 17 grey values spread over 0 to 255."""
+    from datasets import ClassLabel, Dataset, Features, Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    arrays = (digits.images * 255 / 16).round().astype("uint8")
+    labels = ClassLabel(names=[str(label) for label in digits.target_names])
+    return Dataset.from_dict(
+        {"image": list(arrays), "label": digits.target},
+        features=Features({"image": Image(mode="L"), "label": labels}),
+    )
+
+
+def _from_hub(repository: str) -> "Dataset":
+    """The training split of a repository on the Hub, or an error that says what to do."""
+    from datasets import load_dataset
+
+    try:
+        return load_dataset(repository, split="train")
+    except Exception as error:
+        raise DataUnavailableError(
+            f"{repository!r} could not be loaded from the Hugging Face Hub: "
+            f"{type(error).__name__}: {error}\n"
+            "Check the network (python -m course_utils.check says whether the Hub answers) "
+            "and that HF_HUB_OFFLINE is not set. To go on without the Hub, say so in your "
+            "own line: source='bundled', or a folder of pictures."
+        ) from error
+
+
+def hold_out(dataset: "Dataset", count: int, seed: int = 0) -> tuple["Dataset", "Dataset"]:
+    """Split a data set in two, every label with the same share in both parts.
+
+    Args:
+        dataset: A data set with a ``label`` column of class indices.
+        count: How many pictures to hold out, at least one for each label.
+        seed: Which split, the same one every time for the same seed.
+
+    Returns:
+        The pictures to train on, and the `count` held-out ones that training never sees.
+
+    Raises:
+        ValueError: `count` leaves one of the two parts without pictures for every label.
+
+    Source:
+        ``datasets.Dataset.train_test_split``. Chapter: 1, "The data".
+    """
+    num_classes = dataset.features["label"].num_classes
+    if not num_classes <= count <= len(dataset) - num_classes:
+        raise ValueError(
+            f"count is {count}; with {len(dataset)} pictures of {num_classes} labels it must "
+            f"lie between {num_classes} and {len(dataset) - num_classes}."
+        )
+    parts = dataset.train_test_split(test_size=count, stratify_by_column="label", seed=seed)
+    return parts["train"], parts["test"]
+
+
+@dataclass(frozen=True)
+class ImageTensors:
+    """Pictures decoded once, resized once, and kept as bytes.
+
+    Attributes:
+        images: uint8, shape (N, C, H, W), 0 to 255.
+        labels: int64, shape (N,).
+        names: The name of each label.
+        flip: Whether `batch` mirrors each picture left to right with a chance of one half.
+    """
+
+    images: Tensor
+    labels: Tensor
+    names: tuple[str, ...]
+    flip: bool = False
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(
+        self, rows: Sequence[int] | Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Give some rows as a batch for a network.
+
+        Args:
+            rows: Which pictures, each in [0, N).
+            generator: Decides which pictures are mirrored, where `flip` is set.
+
+        Returns:
+            x0, float32 in [-1, 1], shape (len(rows), C, H, W); labels, int64, (len(rows),).
+
+        Source:
+            Ho et al. 2020, arXiv 2006.11239, section 3.3, for the range. Chapter: 1,
+            "The data".
+        """
+        rows = torch.as_tensor(rows)
+        x0 = self.images[rows].float() / 127.5 - 1
+        if self.flip:
+            mirrored = torch.rand(len(rows), generator=generator) < 0.5
+            x0 = torch.where(mirrored.view(-1, 1, 1, 1), x0.flip(-1), x0)
+        return x0, self.labels[rows]
+
+
+def prepare(
+    dataset: "Dataset", image_size: int, channels: int = 3, flip: bool = False
+) -> ImageTensors:
+    """Decode, crop to a square and resize every picture, once.
+
+    Args:
+        dataset: A data set with ``image`` and ``label`` columns, as `load_images` gives.
+        image_size: Side of the pictures in pixels, at least 1.
+        channels: 1 for grey, 3 for RGB.
+        flip: Whether batches mirror pictures at random. Right for butterflies, wrong for
+            digits: a mirrored 3 is not a 3.
+
+    Returns:
+        An `ImageTensors` that takes ``N * channels * image_size**2`` bytes.
+
+    Raises:
+        ValueError: `image_size` or `channels` cannot be, or the data set is empty.
+
+    Source:
+        The preprocessing that the Hugging Face butterflies tutorial does anew in each
+        epoch. Chapter: 1, "The data".
+    """
+    if image_size < 1 or channels not in (1, 3):
+        raise ValueError(f"image_size {image_size} and channels {channels}: want >= 1, and 1 or 3.")
+    if len(dataset) == 0:
+        raise ValueError("The data set is empty; there is no picture to prepare.")
+    pictures = [
+        _square(row["image"], image_size, channels) for row in dataset.select_columns("image")
+    ]
+    labels = torch.tensor(dataset["label"][:], dtype=torch.int64)
+    names = tuple(dataset.features["label"].names)
+    return ImageTensors(torch.stack(pictures), labels, names, flip)
+
+
+def _square(image: Any, size: int, channels: int) -> Tensor:
+    """One picture as uint8 of shape (C, size, size): its central square, resized."""
+    from torchvision.transforms.v2 import functional as F
+
+    image = image.convert("L" if channels == 1 else "RGB")
+    image = F.center_crop(image, [min(image.size)])
+    image = F.resize(image, [size, size], F.InterpolationMode.BICUBIC, antialias=True)
+    return F.pil_to_tensor(image)

@@ -1,0 +1,64 @@
+"""The setup call seeds everything, and says what the run uses."""
+
+import random
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+
+from course_utils import finish_chapter, start_chapter
+from course_utils.chapter import peak_memory, seed_everything
+
+
+def draw():
+    return random.random(), np.random.rand(), torch.rand(1).item()
+
+
+def test_start_chapter_prints_what_it_uses(capsys, monkeypatch):
+    monkeypatch.setenv("COURSE_BUDGET", "laptop")
+    chapter = start_chapter(data="digits", source="bundled", seed=3)
+    printed = capsys.readouterr().out
+    device = "cuda" if torch.cuda.is_available() else chapter.device
+    for fact in ("laptop", device, "digits", "bundled", "3", torch.__version__.split("+")[0]):
+        assert fact in printed
+    assert (chapter.data, chapter.source, chapter.seed) == ("digits", "bundled", 3)
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    start_chapter("digits", "bundled", seed=7)
+    first = draw()
+    start_chapter("digits", "bundled", seed=7)
+    assert draw() == first
+    start_chapter("digits", "bundled", seed=8)
+    second = draw()
+    assert all(a != b for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_impossible_seed_is_refused(seed):
+    with pytest.raises(ValueError, match=str(seed)):
+        seed_everything(seed)
+
+
+def test_start_chapter_sets_the_figure_style():
+    mpl.rcdefaults()
+    start_chapter("digits", "bundled")
+    assert mpl.rcParams["image.interpolation"] == "nearest"
+    assert mpl.rcParams["figure.dpi"] == 144
+
+
+def test_finish_chapter_reports_time_and_memory(capsys):
+    chapter = start_chapter("digits", "bundled")
+    capsys.readouterr()
+    finish_chapter(chapter)
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["time"].startswith("0.0 minutes")
+    assert 0.1 < float(lines["memory"].split()[0]) < 16
+
+
+def test_peak_memory_sees_a_large_array():
+    before = peak_memory()
+    big = np.ones(before // 8 + 40_000_000)  # larger than anything held so far
+    assert peak_memory() - before > 200_000_000
+    del big

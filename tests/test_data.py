@@ -1,0 +1,154 @@
+"""Pictures come from the place that was asked for, whole, once, and in [-1, 1]."""
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from course_utils import data as course_data
+from course_utils.data import DataUnavailableError, ImageTensors, hold_out, load_images, prepare
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_images("digits")
+
+
+def test_bundled_digits_are_scikit_learns(digits):
+    truth = load_digits()
+    assert len(digits) == 1_797
+    assert digits.features["label"].names == [str(k) for k in range(10)]
+    assert digits["label"][:] == truth.target.tolist()
+    for row in (0, 100, 1796):
+        image = digits[row]["image"]
+        assert image.mode == "L"
+        recovered = np.asarray(image).astype(float) * 16 / 255
+        np.testing.assert_allclose(recovered, truth.images[row], atol=8 / 255)
+
+
+def test_unknown_name_lists_the_known():
+    with pytest.raises(ValueError, match=r"'cats'.*digits"):
+        load_images("cats")
+
+
+@pytest.mark.parametrize("source", ["Hub", "no/such/folder"])
+def test_unknown_source_is_an_error_and_never_other_data(source):
+    with pytest.raises(ValueError, match=f"'{source}'"):
+        load_images("digits", source=source)
+
+
+def test_unreachable_hub_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(course_data.HUB_NAMES, "digits", "nobody/no-such-data-set")
+    with pytest.raises(DataUnavailableError, match="nobody/no-such-data-set") as error:
+        load_images("digits", source="hub")
+    assert "source='bundled'" in str(error.value)
+    assert "course_utils.check" in str(error.value)
+
+
+def test_hub_path_reads_a_repository_of_mnists_own_shape(monkeypatch, tmp_path):
+    """The real `load_dataset`, on parquet files laid out as ylecun/mnist lays them out."""
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=[str(k) for k in range(10)]),
+        }
+    )
+    arrays = np.arange(20 * 28 * 28, dtype=np.uint32).reshape(20, 28, 28).astype(np.uint8)
+    images = [Image.fromarray(array) for array in arrays]
+    rows = {"image": images, "label": [k % 10 for k in range(20)]}
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    table = datasets.Dataset.from_dict(rows, features=features)
+    table.to_parquet(folder / "train-00000-of-00001.parquet")
+    table.select(range(3)).to_parquet(folder / "test-00000-of-00001.parquet")
+    monkeypatch.setitem(course_data.HUB_NAMES, "digits", str(folder))
+
+    loaded = load_images("digits", source="hub")
+    assert len(loaded) == 20  # the training split, not the test split
+    np.testing.assert_array_equal(np.asarray(loaded[7]["image"]), arrays[7])
+    assert loaded["label"][:] == rows["label"]
+
+
+def test_hold_out_splits_without_overlap_and_keeps_shares(digits):
+    marked = digits.add_column("row", list(range(len(digits))))
+    train, held = hold_out(marked, 600, seed=0)
+    assert len(held) == 600
+    assert set(train["row"]) | set(held["row"]) == set(range(1_797))
+    assert not set(train["row"]) & set(held["row"])
+    share = np.bincount(held["label"][:]) / np.bincount(digits["label"][:])
+    np.testing.assert_allclose(share, 600 / 1_797, atol=0.01)
+
+
+def test_hold_out_repeats_by_seed(digits):
+    same = [hold_out(digits, 600, seed=s)[1]["label"][:] for s in (1, 1, 2)]
+    assert same[0] == same[1]
+    assert same[0] != same[2]
+
+
+@pytest.mark.parametrize("count", [0, 9, 1_797])
+def test_hold_out_refuses_a_part_without_pictures(digits, count):
+    with pytest.raises(ValueError, match=f"count is {count}"):
+        hold_out(digits, count)
+
+
+def test_prepare_keeps_bytes_when_nothing_has_to_change(digits):
+    tensors = prepare(digits.select(range(50)), image_size=8, channels=1)
+    assert tensors.images.dtype == torch.uint8
+    assert tensors.images.shape == (50, 1, 8, 8)
+    assert tensors.labels.tolist() == digits["label"][:50]
+    for row in (0, 49):
+        np.testing.assert_array_equal(tensors.images[row, 0], np.asarray(digits[row]["image"]))
+
+
+def test_prepare_crops_the_middle_and_resizes():
+    """A wide picture: black, a white square in the middle, black. What is left is white."""
+    wide = np.zeros((20, 60, 3), np.uint8)
+    wide[:, 20:40] = 255
+    rows = {"image": [Image.fromarray(wide)], "label": [0]}
+    tensors = prepare(_dataset(rows), image_size=10)
+    assert tensors.images.shape == (1, 3, 10, 10)
+    assert (tensors.images == 255).all()
+
+
+def _dataset(rows):
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a"])}
+    return datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+
+
+@pytest.mark.parametrize(
+    ("size", "channels", "match"), [(0, 1, "image_size 0"), (8, 2, "channels 2")]
+)
+def test_prepare_refuses_what_cannot_be(digits, size, channels, match):
+    with pytest.raises(ValueError, match=match):
+        prepare(digits.select(range(2)), size, channels)
+
+
+def test_prepare_refuses_an_empty_set(digits):
+    with pytest.raises(ValueError, match="empty"):
+        prepare(digits.select([]), 8, 1)
+
+
+def test_batch_is_scaled_to_minus_one_and_one():
+    ramp = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    tensors = ImageTensors(ramp, torch.tensor([0]), ("a",))
+    x0, labels = tensors.batch([0, 0])
+    assert x0.dtype == torch.float32
+    assert labels.tolist() == [0, 0]
+    expected = torch.linspace(-1, 1, 256).view(1, 16, 16)
+    torch.testing.assert_close(x0[1], expected, atol=1e-6, rtol=0)
+
+
+def test_flip_mirrors_about_half_and_only_where_asked():
+    ramp = torch.arange(4, dtype=torch.uint8).view(1, 1, 1, 4).repeat(400, 1, 1, 1)
+    labels = torch.zeros(400, dtype=torch.int64)
+    still = ImageTensors(ramp, labels, ("a",)).batch(range(400))[0]
+    assert (still == still[0]).all()
+
+    flipping = ImageTensors(ramp, labels, ("a",), flip=True)
+    x0 = flipping.batch(range(400), torch.Generator().manual_seed(0))[0]
+    mirrored = (x0[:, 0, 0, 0] > x0[:, 0, 0, 3]).float().mean()
+    assert 0.4 < mirrored < 0.6
+    again = flipping.batch(range(400), torch.Generator().manual_seed(0))[0]
+    assert torch.equal(x0, again)

@@ -1,0 +1,207 @@
+"""The rules that every chapter keeps, to open in Colab, read on a phone, and be checked."""
+
+import ast
+import importlib.util
+import inspect
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from diffusers import UNet2DModel
+
+ROOT = Path(__file__).parents[1]
+CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+TOC = (ROOT / "_toc.yml").read_text()
+
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def cells(path, kind=None):
+    book = json.loads(path.read_text())["cells"]
+    return [cell for cell in book if kind in (None, cell["cell_type"])]
+
+
+def text(cell):
+    return "".join(cell["source"])
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def prose(path):
+    return "\n".join(text(cell) for cell in cells(path, "markdown"))
+
+
+def test_there_are_chapters():
+    assert [path.stem for path in CHAPTERS][:1] == ["01_unet2dmodel"]
+
+
+@chapters
+def test_is_a_valid_notebook_with_ids_and_the_common_kernel(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) >= (4, 5)
+    ids = [cell["id"] for cell in cells(path)]
+    assert len(set(ids)) == len(ids)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widgets" not in notebook.metadata
+
+
+@chapters
+def test_is_committed_without_outputs_and_without_empty_cells(path):
+    for cell in cells(path, "code"):
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+    assert all(text(cell).strip() for cell in cells(path))
+
+
+@chapters
+def test_begins_with_title_promise_budgets_badge_and_setup(path):
+    title, badge, setup = cells(path)[:3]
+    assert re.match(r"# \S.*\n", text(title))
+    assert "you can" in text(title)
+    assert all(f"| `{budget}` |" in text(title) for budget in ("smoke", "laptop", "full"))
+    assert "remove-cell" in tags(badge)
+    assert tags(setup) == ["setup"]
+    assert "start_chapter(" in text(setup)
+    assert "COURSE_UTILS_SPEC" in text(setup)
+    assert sum("setup" in tags(cell) for cell in cells(path)) == 1
+
+
+@chapters
+def test_has_one_title_and_no_skipped_heading_level(path):
+    headings = [len(m) for m in re.findall(r"^(#+) ", prose(path), re.M)]
+    assert headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(headings))
+
+
+@chapters
+def test_badge_points_at_this_file(path):
+    repository = CONFIG["repository"]
+    owner = repository["url"].removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{owner}/blob/{repository['branch']}"
+    assert f"]({colab}/book/{path.name})" in text(cells(path)[1])
+
+
+def test_the_address_is_the_same_everywhere(capsys):
+    spec = importlib.util.spec_from_file_location("stamp", ROOT / "book/_ext/stamp.py")
+    stamp = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(stamp)
+    assert stamp.main(check=True) == 0, capsys.readouterr().out
+    moved = stamp.stamped(CHAPTERS[0].read_text(), "https://github.com/ada/course", "dev")
+    assert moved.count("ada/course") == 2  # the badge and the setup cell
+    assert "github/ada/course/blob/dev/book/01_unet2dmodel.ipynb" in moved
+    assert '\\"git+https://github.com/ada/course\\"' in moved
+    back = stamp.stamped(moved, CONFIG["repository"]["url"], CONFIG["repository"]["branch"])
+    assert back == CHAPTERS[0].read_text()
+
+
+def test_the_default_address_can_belong_to_nobody():
+    """GitHub's names hold single hyphens only, and none at either end."""
+    owner = CONFIG["repository"]["url"].split("/")[3]
+    allowed = re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", owner)
+    assert not allowed or "--" not in owner
+
+
+@chapters
+def test_uses_no_markup_that_colab_shows_raw(path):
+    for cell in cells(path, "markdown"):
+        assert not re.search(r"^(:::|```\{)|\{[a-z]+\}`", text(cell), re.M), cell["id"]
+
+
+@chapters
+def test_compares_no_stored_outputs(path):
+    """The marker compares nothing in a notebook without outputs, so it must not be there."""
+    assert "NBVAL_CHECK_OUTPUT" not in path.read_text()
+
+
+@chapters
+def test_figures_have_alt_text_and_captions(path):
+    drawing = re.compile(r"(show_images|plot_losses|draw_unet)\((?!.*\bcheck\b)|^fig$", re.M)
+    for cell in cells(path, "code"):
+        tail = text(cell).rstrip().split("\n")[-1]
+        if not drawing.match(tail) or "solution" in tags(cell):
+            continue
+        meta = cell["metadata"]["mystnb"]
+        assert len(meta["image"]["alt"]) > 30, cell["id"]
+        assert len(meta["figure"]["caption"]) > 40, cell["id"]
+        assert meta["figure"]["name"] == cell["id"]
+
+
+@chapters
+def test_code_fits_a_phone_and_is_broken_up_by_prose(path):
+    run = 0
+    for cell in cells(path):
+        if cell["cell_type"] == "markdown":
+            run = 0
+            continue
+        run += 1
+        assert run <= 3, f"{cell['id']} is the fourth code cell in a row"
+        lines = text(cell).split("\n")
+        if not {"solution", "setup"} & set(tags(cell)):
+            assert len(lines) <= 24, f"{cell['id']} has {len(lines)} lines"
+        assert all(len(line) <= 76 or "://" in line for line in lines), cell["id"]
+
+
+@chapters
+def test_exercises_have_hints_and_solutions_that_check_themselves(path):
+    exercises = re.findall(r"^### \d+\. (Predict|Break|Build):", prose(path), re.M)
+    assert len(exercises) >= 3
+    assert set(exercises) == {"Predict", "Break", "Build"}
+    assert prose(path).count("<details><summary>Hint</summary>") == len(exercises)
+    solutions = [cell for cell in cells(path, "code") if "solution" in tags(cell)]
+    assert len(solutions) == len(exercises)
+    for number, cell in enumerate(solutions, 1):
+        assert text(cell).startswith(f"# @title Solution {number}\n")
+        assert "assert " in text(cell) or "check_" in text(cell)
+        assert "hide-cell" in tags(cell)
+        assert cell["metadata"]["cellView"] == "form"  # folded in Colab
+        assert cell["metadata"]["jupyter"]["source_hidden"]  # and in JupyterLab
+
+
+@chapters
+def test_ends_with_recap_sources_and_cost(path):
+    assert "## What to take along" in prose(path)
+    assert "**Where this came from.**" in prose(path)
+    assert "**What to read next.**" in prose(path)
+    assert "finish_chapter(" in text(cells(path, "code")[-1])
+
+
+@chapters
+def test_is_in_the_table_of_contents(path):
+    assert f"book/{path.stem}" in TOC
+
+
+@chapters
+def test_states_facts_that_can_fail(path):
+    """Facts stand as asserts: at least a dozen in a chapter, none of them a bare constant."""
+    found = []
+    for cell in cells(path, "code"):
+        tree = ast.parse(text(cell))
+        found += [node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    assert len(found) >= 12
+    assert not [node for node in found if isinstance(node, ast.Constant)]
+
+
+def test_chapter_1_tells_every_argument_of_unet2dmodel_and_its_default():
+    """Against today's signature: a new argument, or another default, turns this red."""
+    signature = inspect.signature(UNet2DModel.__init__).parameters
+    told = {}
+    for name, default in re.findall(r"^\| `(\w+)` \| (.+?) \| ", prose(CHAPTERS[0]), re.M):
+        told[name] = default
+    truth = {name: p.default for name, p in signature.items() if name != "self"}
+    assert set(told) - {"smoke", "laptop", "full"} == set(truth)
+    folded = {
+        '`("DownBlock2D", 3 × "AttnDownBlock2D")`': ("DownBlock2D",) + ("AttnDownBlock2D",) * 3,
+        '`(3 × "AttnUpBlock2D", "UpBlock2D")`': ("AttnUpBlock2D",) * 3 + ("UpBlock2D",),
+    }
+    for name, default in truth.items():
+        shown = folded.get(told[name])
+        shown = ast.literal_eval(told[name].strip("`")) if shown is None else shown
+        assert shown == default, name
