@@ -1,0 +1,122 @@
+"""Set-up as strangers meet it: an empty environment, and Colab with one notebook and no package."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHAPTER = ROOT / "book" / "01_unet2dmodel.ipynb"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def pins(file):
+    lines = (ROOT / file).read_text().splitlines()
+    found = (re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines)
+    return {match[1].lower().replace("_", "-"): match[2] for match in found if match}
+
+
+def numbers(version):
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def python_of(folder):
+    return folder / "bin" / "python"
+
+
+def run(*command, **how):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **how)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """What pip needs of the project, apart, so that building leaves nothing in the project."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(ROOT / "course_utils", copy / "course_utils")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    return copy
+
+
+def test_the_package_installs_into_an_empty_environment_and_imports(tmp_path, checkout):
+    """Importing loads none of the large libraries, so this holds even before they are there."""
+    venv.create(tmp_path / "empty", with_pip=True)
+    python = python_of(tmp_path / "empty")
+    run(python, "-m", "pip", "install", "--quiet", "--no-deps", checkout)
+    code = "import course_utils; print(course_utils.__version__, course_utils.by_budget.__name__)"
+    assert run(python, "-c", code, cwd=tmp_path).split() == [PROJECT["version"], "by_budget"]
+    broken = subprocess.run(
+        [python, "-m", "course_utils.check"], capture_output=True, text=True, check=False
+    )
+    assert broken.returncode == 1  # and the check says so, and what to do
+    assert "torch" in broken.stdout
+    assert 'pip install "torch>=' in broken.stdout
+
+
+def test_floors_lie_at_or_below_colabs_versions_and_nothing_is_capped():
+    colab = pins("tests/colab-versions.txt")
+    for requirement in PROJECT["dependencies"]:
+        name, floor = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement).groups()
+        assert numbers(floor) <= numbers(colab[name]), requirement
+    assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_requirements_are_exact_and_agree_with_the_constraints():
+    exact, all_of_it = pins("requirements.txt"), pins("constraints.txt")
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = [line for line in lines if line and not line.startswith(("#", "-"))]
+    assert len(wanted) == len(exact)
+    assert exact.items() <= all_of_it.items()
+    declared = {re.split(r">=", r)[0] for r in PROJECT["dependencies"]}
+    assert declared <= set(exact)
+
+
+def test_nothing_in_the_requirements_is_unused():
+    """Each is imported somewhere, or is a program that the Makefile or the book's settings run."""
+    files = [*ROOT.glob("*/*.py"), *ROOT.glob("*/*/*.py"), *ROOT.glob("book/*.ipynb")]
+    files += [ROOT / name for name in ("Makefile", "_config.yml", "pyproject.toml", "conftest.py")]
+    everything = "\n".join(file.read_text() for file in files)
+    called = {
+        "pillow": "PIL",
+        "scikit-learn": "sklearn",
+        "beautifulsoup4": "bs4",
+        "pyyaml": "yaml",
+        "axe-playwright-python": "axe_playwright_python",
+    }
+    for name in pins("requirements.txt"):
+        assert called.get(name, name) in everything, f"{name} is not used"
+
+
+def test_colab_rehearsal(tmp_path, checkout):
+    """One notebook in an empty folder; everything but our package is there, as on Colab."""
+    venv.create(tmp_path / "colab", with_pip=True)
+    python = python_of(tmp_path / "colab")
+    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    (site / "base.pth").write_text(sysconfig.get_path("purelib"))
+    alone = tmp_path / "content"
+    alone.mkdir()
+    shutil.copy(CHAPTER, alone)
+    missing = subprocess.run([python, "-c", "import course_utils"], cwd=alone, check=False)
+    assert missing.returncode != 0
+
+    env = os.environ | {"COURSE_UTILS_SPEC": str(checkout)}
+    execute = "from nbclient.cli import main; main()"
+    run(python, "-c", execute, "--inplace", CHAPTER.name, cwd=alone, env=env)
+    where = run(python, "-c", "import course_utils; print(course_utils.__file__)", cwd=alone)
+    assert str(site) in where
+    executed = (alone / CHAPTER.name).read_text()
+    assert "budget   smoke" in executed
+    assert [path.name for path in alone.iterdir()] == [CHAPTER.name]  # nothing left behind
+
+
+def test_this_python_is_one_the_project_promises():
+    assert sys.version_info >= (3, 11)
