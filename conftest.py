@@ -7,3 +7,5 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["COURSE_BUDGET"] = "smoke"
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
+# In a notebook, as in the unit tests, a deprecated call of our own is an error.
+os.environ["PYTHONWARNINGS"] = "error::DeprecationWarning:__main__,error::FutureWarning:__main__"

@@ -212,8 +212,8 @@ def train(
 
     check_fit(model, data)
     accelerator = Accelerator(mixed_precision=config.mixed_precision)
-    ema = EMAModel(model.parameters(), decay=config.ema_decay)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate)
+    ema = EMAModel(model.parameters(), decay=config.ema_decay, foreach=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, fused=True)
     lr_scheduler = get_cosine_schedule_with_warmup(
         optimizer, config.num_warmup_steps, config.num_steps
     )

@@ -8,7 +8,6 @@
 """
 
 import hashlib
-import os
 import shutil
 from importlib.metadata import distribution
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
+
+from course_utils import current_budget
 
 ROOT = Path(__file__).resolve().parents[2]
 MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2")
@@ -26,8 +27,7 @@ def choose_cache(app: Sphinx, config: Config) -> None:
     digest = hashlib.sha256((ROOT / "constraints.txt").read_bytes())
     for file in sorted((ROOT / "course_utils").rglob("*.py")):
         digest.update(file.read_bytes())
-    budget = os.environ.get("COURSE_BUDGET") or "laptop"
-    name = f"{budget}-{digest.hexdigest()[:12]}"
+    name = f"{current_budget()}-{digest.hexdigest()[:12]}"
     config.nb_execution_cache_path = str(
         ROOT / "_build" / ".jupyter_cache" / name
     )
