@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_ROWS = 6  # sample rows in each row of pixels; across a row, coverage is exact
+_ROWS = 5  # sample rows in each row of pixels; across a row, coverage is exact
 _GRID = 256  # crossings are rounded to this part of a pixel, so that their sums are exact
 
 
@@ -40,26 +40,39 @@ class Canvas:
         Returns:
             Shape ``(height, width)``, in 0 to 1.
         """
-        _, height, width = self.pixels.shape
-        points = outlines.reshape(-1, *outlines.shape[-2:]) * height
-        column, row, weight = _crossings(points, height, self._left, width)
+        mask = np.zeros(self.pixels.shape[1:])
+        window, inside = self._cover_window(outlines)
+        mask[window] = inside
+        return mask
+
+    def _cover_window(self, outlines: np.ndarray) -> tuple[tuple[slice, slice], np.ndarray]:
+        """Return the rows and columns that outlines lie in, and their cover of just those."""
+        size = self.pixels.shape[:0:-1]
+        points = outlines.reshape(-1, *outlines.shape[-2:]) * size[1] - (self._left, 0.0)
+        flat = points.reshape(-1, 2)
+        low = np.clip(np.floor(flat.min(axis=0)), 0, size).astype(int)
+        high = np.clip(np.ceil(flat.max(axis=0)) + 1, low, size).astype(int)
+        width, height = (high - low).tolist()
+        column, row, weight = _crossings(points - low, height, width)
         whole = column.astype(np.int64)
         part = (column - whole) * weight
         at = row // _ROWS * (width + 2) + whole
         marks = np.bincount(at, weight - part, height * (width + 2))
         marks += np.bincount(at + 1, part, height * (width + 2))
         inside = np.cumsum(marks.reshape(height, width + 2), axis=1)[:, :width]
-        return np.minimum(np.abs(inside) / _ROWS, 1.0)
+        window = slice(low[1], high[1]), slice(low[0], high[0])
+        return window, np.minimum(np.abs(inside) / _ROWS, 1.0)
 
     def paint(self, mask: np.ndarray | float, colour: np.ndarray) -> None:
         """Lay ``colour``, one or a field ``(3, height, width)``, over the pixels by ``mask``."""
         self.pixels += (colour - self.pixels) * mask
 
-    def fill(self, outlines: np.ndarray, colour: np.ndarray, opacity: float = 1.0) -> np.ndarray:
-        """Fill outlines with a colour and return how much of each pixel they cover."""
-        mask = self.cover(outlines)
-        self.paint(mask if opacity == 1.0 else mask * opacity, colour)
-        return mask
+    def fill(self, outlines: np.ndarray, colour: np.ndarray, opacity: float = 1.0) -> None:
+        """Fill outlines with a colour, or with their part of a field of colours."""
+        (rows, columns), inside = self._cover_window(outlines)
+        pixels = self.pixels[:, rows, columns]
+        part = colour if colour.shape[1:] == (1, 1) else colour[:, rows, columns]
+        pixels += (part - pixels) * (inside * opacity)
 
     def distance(self, x: float, y: float, stretch: float = 1.0) -> np.ndarray:
         """Return how far each pixel lies from a point; ``stretch`` multiplies heights."""
@@ -77,7 +90,7 @@ class Canvas:
 
 
 def _crossings(
-    points: np.ndarray, height: int, left: float, width: int
+    points: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return where outlines cross the sample rows: column, sample row and winding."""
     after = np.concatenate([points[:, 1:], points[:, :1]], axis=1)
@@ -90,6 +103,6 @@ def _crossings(
     edge = np.repeat(np.arange(len(count)), count)
     row = np.arange(len(edge)) + (first - (np.cumsum(count) - count))[edge]
     x0, y0, x1, y1 = (part.ravel()[edge] for part in (x0, y0, x1, y1))
-    column = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0)) - left
+    column = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
     column = np.clip(np.floor(column * _GRID + 0.5) / _GRID, 0, width)
     return column, row, weight[edge]

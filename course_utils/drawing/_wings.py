@@ -18,7 +18,7 @@ FOREWINGS = {
     "white": "2,-5 14,-21 28,-31 38,-32 41,-24 39,-9 35,5 18,5 2,4",
     "peacock": "2,-5 16,-22 31,-30 42,-30 39,-21 40,-9 34,3 18,5 2,4",
     "glasswing": "2,-4 18,-18 34,-25 45,-24 46,-17 40,-8 33,1 18,4 2,3",
-    "hairstreak": "2,-5 14,-21 27,-32 37,-36 38,-26 37,-11 35,3 18,5 2,4",
+    "hairstreak": "2,-5 14,-20 27,-30 39,-34 39,-26 35,-12 30,2 17,5 2,4",
     "birdwing": "2,-5 17,-21 34,-32 46,-35 46,-27 38,-15 29,-1 15,2 2,3",
 }
 # Hindwing: root, upper edge, shoulder, outer edge (2), tail, bottom, inner corner, inner edge.
@@ -93,7 +93,7 @@ def make_wing(kind: str, fore: bool, dice: Dice, scallop: float = 0.0) -> Wing:
     text = (FOREWINGS if fore else HINDWINGS)[kind]
     corners = np.array([[float(part) for part in pair.split(",")] for pair in text.split()]) / 100
     corners[1:8] += np.stack([dice.spread(7, 0.013), dice.spread(7, 0.013)], axis=-1)
-    corners *= (dice.between(0.9, 1.0), dice.between(0.88, 1.08))
+    corners *= (dice.between(0.94, 1.04), dice.between(0.92, 1.12))
     edge = (3, 6) if fore else (2, 7)
     outline, root = smooth(corners, _STEPS), np.array([0.0, 0.0])
     first, last = edge[0] * _STEPS, edge[1] * _STEPS
@@ -128,7 +128,7 @@ def paint_wing(canvas: Canvas, wing: Wing, coat: Coat) -> None:
 def _paint_edges(canvas: Canvas, wing: Wing, coat: Coat, mask: np.ndarray) -> None:
     if coat.veins:
         colour, width = coat.veins
-        canvas.paint(mask * canvas.cover(_veins(wing, canvas.hairline(width, 0.5))), colour)
+        canvas.paint(mask * canvas.cover(_veins(wing, canvas.hairline(width, 0.25))), colour)
     if coat.border_keep < 1:
         canvas.paint(mask * (1 - canvas.cover(wing.inset(coat.border_keep))), coat.border)
     line = stroke(wing.costa(), canvas.hairline(0.012))

@@ -77,7 +77,7 @@ def _paint_body(canvas: Canvas, dice: Dice, y: float, coats: list[Coat]) -> None
     light = mix(dark, rgb("#d8c4a0"), 0.38)
     slim, long = dice.between(0.9, 1.15), dice.between(0.2, 0.26)
     _paint_antennae(canvas, dice, y, dark)
-    for colour, share in ((dark, 1.0), (light, 0.42)):
+    for colour, share in ((dark, 1.0), (light, 0.3)):
         abdomen = smooth([(0, -0.01), (0.019, 0.05), (0.016, 0.6 * long), (0.004, long),
                           (-0.016, 0.6 * long), (-0.019, 0.05)])
         canvas.fill(abdomen * (slim * share, 1) + (0, y), colour)
