@@ -8,6 +8,9 @@ import numpy as np
 from course_utils.drawing._canvas import Canvas
 from course_utils.drawing._shapes import GOLDEN_ANGLE, Dice, direction, mix, smooth, stroke, turn
 
+_STEPS = 4  # points on a petal's outline from one corner to the next
+_TIP = 5 * _STEPS  # where on the outline a petal ends
+
 
 @dataclass(frozen=True)
 class Bloom:
@@ -31,7 +34,7 @@ class Bloom:
 def petal(
     dice: Dice, width: float, point: float = 0.0, notch: float = 0.0, ruffle: float = 0.0
 ) -> np.ndarray:
-    """Return a petal that grows from ``(0, 0)`` up to about ``(0, -1)``, shape ``(60, 2)``.
+    """Return a petal that grows from ``(0, 0)`` up to about ``(0, -1)``, shape ``(44, 2)``.
 
     Args:
         dice: Chance, for the little that differs from flower to flower.
@@ -42,12 +45,16 @@ def petal(
     """
     wide = width * dice.between(0.92, 1.08) / 2
     shoulder, top = 0.86 - 0.5 * point, -0.93 - 0.03 * point
-    half = [(0.1, 0.0), (0.6 + 0.1 * point, -0.3), (1.0 - 0.06 * point, -0.58),
-            (shoulder, -0.84), (shoulder * 0.45, top - 0.04)]
+    half = [
+        (0.1, 0.0),
+        (0.6 + 0.1 * point, -0.3),
+        (1.0 - 0.06 * point, -0.58),
+        (shoulder, -0.84),
+        (shoulder * 0.45, top - 0.04),
+    ]
     corners = np.array([*half, (0.0, -1.0 + notch), *[(-x, y) for x, y in half[::-1]]])
-    corners = np.concatenate([corners, [(0.0, 0.02)]])[:11] * (wide, 1.0)
-    outline = smooth(corners, 6)
-    wave = (np.arange(len(outline)) % 6) / 3 - 1
+    outline = smooth(corners * (wide, 1.0), _STEPS)
+    wave = (np.arange(len(outline)) % _STEPS) * 2 / _STEPS - 1
     return outline * (1 - ruffle * wave * wave)[:, None]
 
 
@@ -89,7 +96,7 @@ def lay_ring(
         canvas.fill(bloom.place(part * 1.015), mix(dark, light, 0.12), 0.85)
         canvas.fill(bloom.place(_slim(part)), colour)
         if rib:
-            line = part[:, [0, 0]] * 0.3 + part[:, [30, 30]] * [[[0.1], [0.75]]]
+            line = part[:, [0, 0]] * 0.3 + part[:, [_TIP, _TIP]] * [[[0.1], [0.75]]]
             canvas.fill(bloom.place(stroke(line, np.array([0.07, 0.01]))), mix(light, dark, 0.45))
 
 

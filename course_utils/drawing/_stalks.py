@@ -98,8 +98,10 @@ def branch(canvas: Canvas, dice: Dice) -> list[tuple[float, float]]:
     bud = line[-1] + (0.0, -0.02)
     canvas.fill(CIRCLE * (0.045, 0.06) + bud, rgb("#e87aa6"))
     offsets = [(0.2, -0.14), (-0.2, 0.1), (0.0, -0.02)][: dice.whole(2, 3)][::-1]
-    return [(0.5 + side * dx + dice.between(-0.04, 0.04), 0.48 + dy + dice.between(-0.04, 0.04))
-            for dx, dy in offsets[::-1]]
+    return [
+        (0.5 + side * dx + dice.between(-0.04, 0.04), 0.48 + dy + dice.between(-0.04, 0.04))
+        for dx, dy in offsets[::-1]
+    ]
 
 
 def arch(canvas: Canvas, dice: Dice, count: int) -> list[tuple[np.ndarray, float]]:
@@ -114,7 +116,11 @@ def arch(canvas: Canvas, dice: Dice, count: int) -> list[tuple[np.ndarray, float
     canvas.fill(stroke(line, np.linspace(0.034, 0.014, len(line))), green)
     index = np.linspace(11, len(line) - 1, count).astype(int)
     sides = [(-1) ** number for number in range(count)]
-    places = [line[at] + (0.05 * way * (number < count - 2), 0.015)
-              for number, (at, way) in enumerate(zip(index, sides, strict=True))]
-    return [(place, -14.0 * way * (number < count - 2))
-            for number, (place, way) in enumerate(zip(places, sides, strict=True))]
+    places = [
+        line[at] + (0.05 * way * (number < count - 2), 0.015)
+        for number, (at, way) in enumerate(zip(index, sides, strict=True))
+    ]
+    return [
+        (place, -14.0 * way * (number < count - 2))
+        for number, (place, way) in enumerate(zip(places, sides, strict=True))
+    ]

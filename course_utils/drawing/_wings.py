@@ -116,7 +116,9 @@ def paint_wing(canvas: Canvas, wing: Wing, coat: Coat) -> None:
         canvas.paint(mask * canvas.cover(_bars(wing, *coat.bars[:2])), coat.bars[2])
     if coat.tip:
         apex = wing.along(np.array([0.1]), 1.0)[0]
-        canvas.paint(mask * fade(coat.tip[0], coat.tip[0] * 0.8, canvas.distance(*apex)), coat.tip[1])
+        canvas.paint(
+            mask * fade(coat.tip[0], coat.tip[0] * 0.8, canvas.distance(*apex)), coat.tip[1]
+        )
     _paint_edges(canvas, wing, coat, mask)
     for count, keep, radius, colour in coat.dots:
         places = (np.arange(count) + 0.5) / count

@@ -1,4 +1,4 @@
-"""Butterflies, pinned on a specimen card: chapter 4 (``04_butterflies``) learns to dream them up."""
+"""Butterflies pinned on a specimen card: chapter 4 (``04_butterflies``) learns to draw them."""
 
 from collections.abc import Callable
 
@@ -78,18 +78,29 @@ def _paint_body(canvas: Canvas, dice: Dice, y: float, coats: list[Coat]) -> None
     slim, long = dice.between(0.9, 1.15), dice.between(0.2, 0.26)
     _paint_antennae(canvas, dice, y, dark)
     for colour, share in ((dark, 1.0), (light, 0.3)):
-        abdomen = smooth([(0, -0.01), (0.019, 0.05), (0.016, 0.6 * long), (0.004, long),
-                          (-0.016, 0.6 * long), (-0.019, 0.05)])
+        abdomen = smooth(
+            [
+                (0, -0.01),
+                (0.019, 0.05),
+                (0.016, 0.6 * long),
+                (0.004, long),
+                (-0.016, 0.6 * long),
+                (-0.019, 0.05),
+            ]
+        )
         canvas.fill(abdomen * (slim * share, 1) + (0, y), colour)
-        canvas.fill(CIRCLE * (0.027 * slim * share, 0.055 * (0.4 + 0.6 * share)) + (0, y - 0.02), colour)
+        canvas.fill(
+            CIRCLE * (0.027 * slim * share, 0.055 * (0.4 + 0.6 * share)) + (0, y - 0.02), colour
+        )
     canvas.fill(CIRCLE * 0.021 * slim + (0, y - 0.085), dark)
 
 
 def _paint_antennae(canvas: Canvas, dice: Dice, y: float, colour: np.ndarray) -> None:
     out, up = dice.between(0.08, 0.14), dice.between(0.2, 0.26)
     line = smooth([(0.005, -0.09), (0.35 * out, -0.09 - 0.55 * up), (out, -0.09 - up)], 6, False)
-    canvas.fill(stroke(line + (0, y), canvas.hairline(0.008, 0.7)), colour)
-    canvas.fill(line[-1] + (0, y) + CIRCLE * (0.012, 0.015), colour)
+    line += np.array([0.0, y])
+    canvas.fill(stroke(line, canvas.hairline(0.008, 0.7)), colour)
+    canvas.fill(line[-1] + CIRCLE * (0.012, 0.015), colour)
 
 
 def _swallowtail(dice: Dice) -> list[Coat]:
@@ -101,8 +112,15 @@ def _swallowtail(dice: Dice) -> list[Coat]:
     bars = (dice.whole(3, 4), dice.between(0.03, 0.045), ink)
     row = (6, (1 + keep) / 2, 0.012, main)
     fore = Coat(base, main, ink, keep, (ink, 0.006), dots=[row], bars=bars)
-    hind = Coat(base, main, ink, keep - 0.04, (ink, 0.006), dots=[(5, 0.9, 0.016, blue)],
-                eyes=[(0.93, 0.84, 0.03, [ink, red])])
+    hind = Coat(
+        base,
+        main,
+        ink,
+        keep - 0.04,
+        (ink, 0.006),
+        dots=[(5, 0.9, 0.016, blue)],
+        eyes=[(0.93, 0.84, 0.03, [ink, red])],
+    )
     return [hind, fore]
 
 
@@ -169,8 +187,17 @@ def _glasswing(dice: Dice) -> list[Coat]:
     veins = (dark, dice.between(0.007, 0.011))
     bands = [(keep - 0.07, keep, warm)]
     white = rgb("#fdfaf2")
-    fore = Coat(tint, tint, dark, keep, veins, [(0.62, 0.72, white)], [(4, 0.94, 0.008, white)],
-                (dice.between(0.08, 0.15), dark), glass=glass)
+    fore = Coat(
+        tint,
+        tint,
+        dark,
+        keep,
+        veins,
+        [(0.62, 0.72, white)],
+        [(4, 0.94, 0.008, white)],
+        (dice.between(0.08, 0.15), dark),
+        glass=glass,
+    )
     return [Coat(tint, tint, dark, keep, veins, bands, glass=glass), fore]
 
 
@@ -194,8 +221,14 @@ def _birdwing(dice: Dice) -> list[Coat]:
     green = hsv(hue, dice.between(0.6, 0.8), dice.between(0.7, 0.85))
     gold = vary(dice, dice.pick(["#f5c431", "#f0dc5a", "#e9a92c"]), 0.015)
     start = dice.between(0.45, 0.55)
-    fore = Coat(ink, ink, ink, 0.94, (mix(ink, green, 0.35), 0.006),
-                [(start, start + dice.between(0.2, 0.3), green)])
+    fore = Coat(
+        ink,
+        ink,
+        ink,
+        0.94,
+        (mix(ink, green, 0.35), 0.006),
+        [(start, start + dice.between(0.2, 0.3), green)],
+    )
     low = (5, 0.74, 0.013, ink)
     hind = Coat(mix(gold, green, 0.4), gold, ink, dice.between(0.82, 0.9), (ink, 0.007), dots=[low])
     return [hind, fore]

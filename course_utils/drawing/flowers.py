@@ -137,9 +137,7 @@ def _button(
     canvas.fill(bloom.place(CIRCLE * share), mix(light, dark, np.minimum(glow, 1.0)))
 
 
-def _swirl(
-    canvas: Canvas, bloom: Bloom, share: float, light: np.ndarray, dark: np.ndarray
-) -> None:
+def _swirl(canvas: Canvas, bloom: Bloom, share: float, light: np.ndarray, dark: np.ndarray) -> None:
     """Paint the rolled-up heart of a rose."""
     canvas.fill(bloom.place(CIRCLE * share), light)
     angles = np.arange(0.0, 660.0, 20.0)
@@ -180,7 +178,7 @@ def _cup(
     corners[:, 0] += side * (0.55 - 0.8 * corners[:, 1] / tall)
     corners[0] += (0.0, -tip)
     outline = smooth(corners) + at
-    canvas.fill(outline + (0.0, -0.004), mix(edge, rgb("#2a0814"), 0.25), 0.7)
+    canvas.fill(outline - (0.0, 0.004), mix(edge, rgb("#2a0814"), 0.25), 0.7)
     canvas.fill((outline - at) * (0.94, 0.97) + at, colour)
 
 

@@ -47,19 +47,37 @@ def _palette(dice: Dice) -> dict[str, np.ndarray]:
     skin = rgb(dice.pick(["#ffdcb8", "#f4c090", "#d99a66", "#a8683c", "#74462c"]))
     hair = vary(dice, dice.pick(["#5a3420", "#2e2430", "#e8b83c", "#b8482a", "#d8d4dc", "#7a4ab8"]))
     palette = {
-        ".": rgb("#fcfcfa"), "K": rgb("#231f2e"), "w": rgb("#ffffff"), "r": rgb("#e04050"),
-        "g": rgb("#c4ccd8"), "G": rgb("#8490a4"), "y": rgb("#f2b84a"), "Y": rgb("#bc7a34"),
-        "o": rgb("#8a5a3c"), "l": rgb("#7cc250"), "L": rgb("#3f8a48"), "v": rgb("#dcecf4"),
-        "s": skin, "t": mix(skin, rgb("#7a3a3a"), 0.25), "h": hair, "i": mix(hair, rgb("#1a1024"), 0.35),
+        ".": rgb("#fcfcfa"),
+        "K": rgb("#231f2e"),
+        "w": rgb("#ffffff"),
+        "r": rgb("#e04050"),
+        "g": rgb("#c4ccd8"),
+        "G": rgb("#8490a4"),
+        "y": rgb("#f2b84a"),
+        "Y": rgb("#bc7a34"),
+        "o": rgb("#8a5a3c"),
+        "l": rgb("#7cc250"),
+        "L": rgb("#3f8a48"),
+        "v": rgb("#dcecf4"),
+        "s": skin,
+        "t": mix(skin, rgb("#7a3a3a"), 0.25),
+        "h": hair,
+        "i": mix(hair, rgb("#1a1024"), 0.35),
     }
-    second = hsv(hue + dice.between(0.3, 0.7), dice.between(0.55, 0.8), dice.between(0.75, 0.95))
+    second = _tone(hue + dice.between(0.3, 0.7), dice.between(0.55, 0.8), dice.between(0.75, 0.95))
     palette |= {"d": second, "e": mix(second, rgb("#2a1440"), 0.35)}
     return palette | _ramp(hue, dice.between(0.6, 0.85), dice.between(0.8, 0.95))
 
 
+def _tone(hue: float, saturation: float, value: float) -> np.ndarray:
+    """Return a colour, less glaring where it is green."""
+    green = max(0.0, 1 - abs(hue % 1 - 0.36) / 0.16)
+    return hsv(hue, saturation * (1 - 0.12 * green), value * (1 - 0.2 * green))
+
+
 def _ramp(hue: float, saturation: float, value: float) -> dict[str, np.ndarray]:
     """Return a main colour with a light that leans to yellow and a shade that leans to violet."""
-    main = hsv(hue, saturation, value)
+    main = _tone(hue, saturation, value)
     light = mix(main, rgb("#fffbd8"), 0.5)
     return {"a": light, "b": main, "c": mix(main, rgb("#2a1050"), 0.38)}
 
@@ -67,7 +85,7 @@ def _ramp(hue: float, saturation: float, value: float) -> dict[str, np.ndarray]:
 def _lay(rows: Sequence[str], below: np.ndarray | None = None) -> np.ndarray:
     """Lay a typed drawing over another, both inside the grid's outermost pixels."""
     grid = np.full((GRID, GRID), _CLEAR, dtype=np.int64) if below is None else below.copy()
-    drawn = np.array([[ord(letter) for letter in row] for row in rows])
+    drawn = _letters(rows)
     height, width = drawn.shape
     spot = grid[1 : 1 + height, 1 : 1 + width]
     spot[drawn != _CLEAR] = drawn[drawn != _CLEAR]
@@ -95,10 +113,21 @@ def _monster(dice: Dice, palette: dict[str, np.ndarray]) -> np.ndarray:
 
 # The hue of each food and how far it strays: an apple is green to red, a carrot never blue.
 _FOOD_HUES = {
-    "apple": (0.1, 0.18), "cherries": (0.97, 0.05), "carrot": (0.07, 0.03), "cheese": (0.13, 0.03),
-    "cupcake": (0.5, 0.5), "fish": (0.5, 0.5), "melon": (0.02, 0.1), "sundae": (0.5, 0.5),
-    "donut": (0.9, 0.2), "drumstick": (0.06, 0.03), "strawberry": (0.98, 0.03),
-    "burger": (0.03, 0.03), "grapes": (0.8, 0.12), "pear": (0.2, 0.08), "sushi": (0.03, 0.06),
+    "apple": (0.1, 0.18),
+    "cherries": (0.97, 0.05),
+    "carrot": (0.07, 0.03),
+    "cheese": (0.13, 0.03),
+    "cupcake": (0.5, 0.5),
+    "fish": (0.5, 0.5),
+    "melon": (0.02, 0.1),
+    "sundae": (0.5, 0.5),
+    "donut": (0.9, 0.2),
+    "drumstick": (0.06, 0.03),
+    "strawberry": (0.98, 0.03),
+    "burger": (0.03, 0.03),
+    "grapes": (0.8, 0.12),
+    "pear": (0.2, 0.08),
+    "sushi": (0.03, 0.06),
 }
 
 
@@ -114,8 +143,7 @@ def _food(dice: Dice, palette: dict[str, np.ndarray]) -> np.ndarray:
 
 def _spell(dice: Dice, palette: dict[str, np.ndarray]) -> np.ndarray:
     palette["K"] = mix(palette["c"], rgb("#1a0a3a"), 0.6)
-    grid = _lay(things.SPELLS[dice.pick(list(things.SPELLS))])
-    return grid
+    return _lay(dice.pick(list(things.SPELLS.values())))
 
 
 def _sparkle(letters: np.ndarray, dice: Dice) -> None:
@@ -128,13 +156,13 @@ def _sparkle(letters: np.ndarray, dice: Dice) -> None:
 
 def _potion(dice: Dice, palette: dict[str, np.ndarray]) -> np.ndarray:
     halves = dice.pick(list(things.BOTTLES.values()))
-    top, level = 14 - len(halves), dice.whole(4, 7)
+    top, level = 14 - len(halves), dice.whole(3, 5)
     rows = [_glass_row(half, step, level) for step, half in enumerate(halves)]
     cork, wide = dice.pick("oody"), dice.whole(1, 2)
     rows = [_centred(cork * 2 * wide)] * (top - dice.whole(0, 1)) + rows
     grid = _lay(rows[-14:])
-    emblem = dice.pick(list(things.EMBLEMS.values()))
-    grid[10:13, 6:10] = np.where(_letters(emblem) == _CLEAR, grid[10:13, 6:10], _letters(emblem))
+    mark = _letters(dice.pick(list(things.EMBLEMS.values())))
+    grid[10:13, 6:10] = np.where(mark == _CLEAR, grid[10:13, 6:10], mark)
     return _freckle(grid, dice, dice.whole(0, 3), ord("a"))
 
 
@@ -149,7 +177,13 @@ def _glass_row(half: int, step: int, level: int) -> str:
     inner = 2 * half - 2
     if step < level:
         return _centred("w" + "v" * inner + "g")
-    fill = "a" * inner if step == level else "a" + "b" * (inner - 2) + "c" if inner > 2 else "b" * inner
+    fill = (
+        "a" * inner
+        if step == level
+        else "a" + "b" * (inner - 2) + "c"
+        if inner > 2
+        else "b" * inner
+    )
     return _centred("w" + fill + ("c" if step > level else "g"))
 
 
@@ -161,7 +195,9 @@ def _freckle(grid: np.ndarray, dice: Dice, count: int, letter: int) -> np.ndarra
     """Return the drawing with a few pixels changed, inside areas of the main or second colour."""
     for tone in (ord("b"), ord("d")):
         same = np.pad(grid == tone, 1)
-        inside = same[1:-1, 1:-1] & same[:-2, 1:-1] & same[2:, 1:-1] & same[1:-1, :-2] & same[1:-1, 2:]
+        inside = (
+            same[1:-1, 1:-1] & same[:-2, 1:-1] & same[2:, 1:-1] & same[1:-1, :-2] & same[1:-1, 2:]
+        )
         rows, columns = np.nonzero(inside)
         for _ in range(count if len(rows) else 0):
             at = dice.whole(0, len(rows) - 1)
