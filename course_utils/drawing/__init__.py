@@ -53,10 +53,10 @@ def draw(family: str, label: int, seed: int, size: int) -> Image.Image:
     """
     _check(family, size)
     kinds = KINDS[family]
-    if not 0 <= label < len(kinds):
+    if label not in range(len(kinds)):
         names = ", ".join(f"{index} {name}" for index, name in enumerate(kinds))
         raise ValueError(f"{family} have no label {label!r}; choose one of: {names}.")
-    return Image.fromarray(_DRAWERS[family](kinds[label], int(seed), int(size)))
+    return Image.fromarray(_DRAWERS[family](kinds[int(label)], int(seed), int(size)))
 
 
 def draw_many(family: str, count: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +80,7 @@ def draw_many(family: str, count: int, size: int, seed: int = 0) -> tuple[np.nda
         ValueError: If there is no such family or size, or ``count`` is out of range.
     """
     _check(family, size)
-    if not 0 <= count <= _PER_SEED:
+    if count not in range(_PER_SEED + 1):
         raise ValueError(f"count is {count!r}; ask for 0 to {_PER_SEED:,} pictures.")
     labels = np.arange(count) % len(KINDS[family])
     pictures = np.empty((count, size, size, 3), dtype=np.uint8)
@@ -92,8 +92,8 @@ def draw_many(family: str, count: int, size: int, seed: int = 0) -> tuple[np.nda
 def _check(family: str, size: int) -> None:
     if family not in KINDS:
         raise ValueError(f"There is no family {family!r}; choose one of: {', '.join(KINDS)}.")
-    if size < 8:
-        raise ValueError(f"size is {size!r}; ask for 8 pixels or more.")
+    if size < 8 or size % 1:
+        raise ValueError(f"size is {size!r}; ask for a whole number of pixels, 8 or more.")
     if family == "sprites" and size % GRID:
         raise ValueError(
             f"size is {size!r}, but sprites live on a grid of {GRID} by {GRID}: "

@@ -93,16 +93,17 @@ def _crossings(
     points: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return where outlines cross the sample rows: column, sample row and winding."""
-    after = np.concatenate([points[:, 1:], points[:, :1]], axis=1)
-    x0, y0, x1, y1 = points[..., 0], points[..., 1] * _ROWS, after[..., 0], after[..., 1] * _ROWS
-    facing = np.sign((x0 * y1 - x1 * y0).sum(axis=1, keepdims=True))
-    weight = (np.sign(y1 - y0) * facing).ravel()
-    ends = np.clip(np.ceil(np.stack([y0, y1]).reshape(2, -1) - 0.5), 0, height * _ROWS)
-    first, last = ends.min(axis=0).astype(np.int64), ends.max(axis=0).astype(np.int64)
-    count = last - first
+    closed = np.concatenate([points, points[:, :1]], axis=1)
+    x, y = closed[..., 0], closed[..., 1] * _ROWS
+    x0, y0, x1, y1 = x[:, :-1], y[:, :-1], x[:, 1:], y[:, 1:]
+    fall = y1 - y0
+    weight = np.sign(fall) * np.sign((x0 * y1 - x1 * y0).sum(axis=1, keepdims=True))
+    slope = (x1 - x0) / np.where(fall == 0.0, 1.0, fall)
+    first = np.maximum(np.ceil(np.minimum(y0, y1) - 0.5), 0.0)
+    last = np.minimum(np.ceil(np.maximum(y0, y1) - 0.5), height * _ROWS)
+    count = np.maximum(last - first, 0.0).astype(np.int64).ravel()
     edge = np.repeat(np.arange(len(count)), count)
-    row = np.arange(len(edge)) + (first - (np.cumsum(count) - count))[edge]
-    x0, y0, x1, y1 = (part.ravel()[edge] for part in (x0, y0, x1, y1))
-    column = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
-    column = np.clip(np.floor(column * _GRID + 0.5) / _GRID, 0, width)
-    return column, row, weight[edge]
+    row = np.arange(len(edge)) + (first.ravel().astype(np.int64) - np.cumsum(count) + count)[edge]
+    column = (x0 + (0.5 - y0) * slope).ravel()[edge] + row * slope.ravel()[edge]
+    column = np.floor(column * _GRID + 0.5) / _GRID
+    return np.minimum(np.maximum(column, 0.0), width), row, weight.ravel()[edge]

@@ -94,6 +94,7 @@ def make_wing(kind: str, fore: bool, dice: Dice, scallop: float = 0.0) -> Wing:
     corners = np.array([[float(part) for part in pair.split(",")] for pair in text.split()]) / 100
     corners[1:8] += np.stack([dice.spread(7, 0.013), dice.spread(7, 0.013)], axis=-1)
     corners *= (dice.between(0.94, 1.04), dice.between(0.92, 1.12))
+    corners[:, 0] *= min(1.0, 0.465 / corners[:, 0].max())
     edge = (3, 6) if fore else (2, 7)
     outline, root = smooth(corners, _STEPS), np.array([0.0, 0.0])
     first, last = edge[0] * _STEPS, edge[1] * _STEPS

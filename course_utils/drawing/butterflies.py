@@ -81,11 +81,11 @@ def _paint_body(canvas: Canvas, dice: Dice, y: float, coats: list[Coat]) -> None
         abdomen = smooth(
             [
                 (0, -0.01),
-                (0.019, 0.05),
-                (0.016, 0.6 * long),
+                (0.022, 0.05),
+                (0.018, 0.6 * long),
                 (0.004, long),
-                (-0.016, 0.6 * long),
-                (-0.019, 0.05),
+                (-0.018, 0.6 * long),
+                (-0.022, 0.05),
             ]
         )
         canvas.fill(abdomen * (slim * share, 1) + (0, y), colour)
