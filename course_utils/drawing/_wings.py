@@ -134,7 +134,7 @@ def _paint_edges(canvas: Canvas, wing: Wing, coat: Coat, mask: np.ndarray) -> No
         canvas.paint(mask * canvas.cover(_veins(wing, canvas.hairline(width, 0.25))), colour)
     if coat.border_keep < 1:
         canvas.paint(mask * (1 - canvas.cover(wing.inset(coat.border_keep))), coat.border)
-    line = stroke(wing.costa(), canvas.hairline(0.012))
+    line = stroke(wing.costa(), canvas.hairline(0.012, 0.4))
     canvas.paint(mask * canvas.cover(line), coat.border)
 
 
