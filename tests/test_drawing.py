@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_utils.drawing import KINDS, draw, draw_many
+from course_utils.drawing import KINDS, contact_sheet, draw, draw_many
 from course_utils.drawing._canvas import Canvas
 from course_utils.drawing._shapes import CIRCLE, Dice, rgb
 
@@ -109,7 +109,9 @@ def test_another_process_draws_the_same_bytes():
 CHECKSUMS = {}
 
 
-@pytest.mark.parametrize(("family", "size"), [(f, s) for f, sizes in CHECKSUMS.items() for s in sizes])
+@pytest.mark.parametrize(
+    ("family", "size"), [(f, s) for f, sizes in CHECKSUMS.items() for s in sizes]
+)
 def test_no_version_or_machine_changes_a_picture(family, size):
     count = 2 * len(KINDS[family])
     digest = hashlib.sha256(draw_many(family, count, size, seed=1)[0].tobytes()).hexdigest()
@@ -182,7 +184,9 @@ def test_butterflies_lie_on_a_pale_card_and_leave_its_rim_free():
     pictures, _ = draw_many("butterflies", 80, 64)
     card = pictures[:, 0, 0].astype(float)
     assert card.min() > 225
-    rim = np.concatenate([pictures[:, :, 0], pictures[:, :, -1], pictures[:, 0], pictures[:, -1]], 1)
+    rim = np.concatenate(
+        [pictures[:, :, 0], pictures[:, :, -1], pictures[:, 0], pictures[:, -1]], 1
+    )
     assert np.abs(rim - card[:, None]).max() < 12
 
 
@@ -255,6 +259,16 @@ def test_none_is_a_number_of_pictures(family):
     assert labels.shape == (0,)
 
 
+@every_family
+def test_a_contact_sheet_has_a_row_for_each_kind(family):
+    sheet = np.asarray(contact_sheet(family, 3, 16, seed=2, scale=2))
+    kinds = len(KINDS[family])
+    assert sheet.shape == (kinds * 32, 96, 3)
+    pictures, _ = draw_many(family, 3 * kinds, 16, seed=2)
+    second_of_last_kind = sheet[-32::2, 32:64:2]
+    assert np.array_equal(second_of_last_kind, pictures[2 * kinds - 1])
+
+
 # Mistakes
 
 
@@ -271,11 +285,13 @@ def test_none_is_a_number_of_pictures(family):
         (lambda: draw_many("sprites", 3, 24), ["24", "such as 32"]),
         (lambda: draw_many("birds", 3, 32), ["'birds'", "sprites"]),
         (lambda: draw_many("flowers", -1, 32), ["-1", "0 to 1,000,000"]),
+        (lambda: contact_sheet("birds", 3, 32), ["'birds'", "sprites"]),
+        (lambda: contact_sheet("flowers", 0, 32), ["0", "1 or more"]),
         (lambda: draw_many("flowers", 1_000_001, 32), ["1000001", "0 to 1,000,000"]),
     ],
 )
 def test_bad_input_is_told_with_its_value_and_what_to_do(call, told):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r"[a-z]") as caught:
         call()
     assert all(part in str(caught.value) for part in told)
 

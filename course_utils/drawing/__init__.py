@@ -6,7 +6,7 @@ Three families, each with labelled kinds: ``sprites`` (chapter 3, ``03_sprites``
 A picture is a pure function of family, label, seed and size, to the last bit, on every machine
 and with every version of numpy and Pillow: chance comes from the part of Python's ``random``
 whose stream is guaranteed, and pixels from ``+ - * /`` and square roots, which IEEE 754 fixes.
-Sines and cosines are rounded to six decimals before they are used. Only a change of the
+Sines, cosines and means are rounded to six decimals before they are used. Only a change of the
 drawings in this package changes a picture.
 """
 
@@ -17,7 +17,7 @@ from course_utils.drawing.butterflies import BUTTERFLIES, draw_butterfly
 from course_utils.drawing.flowers import FLOWERS, draw_flower
 from course_utils.drawing.sprites import GRID, SPRITES, draw_sprite
 
-__all__ = ["KINDS", "draw", "draw_many"]
+__all__ = ["KINDS", "contact_sheet", "draw", "draw_many"]
 
 KINDS: dict[str, tuple[str, ...]] = {
     "sprites": tuple(SPRITES),
@@ -87,6 +87,33 @@ def draw_many(family: str, count: int, size: int, seed: int = 0) -> tuple[np.nda
     for index, label in enumerate(labels.tolist()):
         pictures[index] = np.asarray(draw(family, label, seed * _PER_SEED + index, size))
     return pictures, labels
+
+
+def contact_sheet(
+    family: str, columns: int, size: int, seed: int = 0, scale: int = 1
+) -> Image.Image:
+    """Lay pictures out on one sheet, a row for each kind, to look at many of them at once.
+
+    Args:
+        family: ``"sprites"``, ``"butterflies"`` or ``"flowers"``.
+        columns: How many of each kind, 1 or more.
+        size: Height and width of a picture in pixels: 8 or more, for sprites a multiple of 16.
+        seed: Which run, as for :func:`draw_many`.
+        scale: How many times each pixel is repeated across and down, 1 or more.
+
+    Returns:
+        RGB sheet, ``columns * size * scale`` wide and ``kinds * size * scale`` high.
+
+    Raises:
+        ValueError: If there is no such family or size, or nothing to lay out.
+    """
+    if columns < 1 or scale < 1:
+        raise ValueError(f"columns is {columns!r} and scale {scale!r}; ask for 1 or more of each.")
+    kinds = len(KINDS.get(family, ()))
+    pictures, _ = draw_many(family, columns * kinds, size, seed)
+    grid = pictures.reshape(columns, kinds, size, size, 3).transpose(1, 2, 0, 3, 4)
+    sheet = grid.reshape(kinds * size, columns * size, 3)
+    return Image.fromarray(sheet.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
 def _check(family: str, size: int) -> None:

@@ -44,15 +44,15 @@ def petal(
         ruffle: How much the rim waves.
     """
     wide = width * dice.between(0.92, 1.08) / 2
-    shoulder, top = 0.86 - 0.5 * point, -0.93 - 0.03 * point
+    shoulder, top = 0.86 - 0.5 * point, -1.0 - 0.06 * max(point, 0.0)
     half = [
         (0.1, 0.0),
         (0.6 + 0.1 * point, -0.3),
         (1.0 - 0.06 * point, -0.58),
         (shoulder, -0.84),
-        (shoulder * 0.45, top - 0.04),
+        (shoulder * 0.45, -0.97 + 0.04 * point),
     ]
-    corners = np.array([*half, (0.0, -1.0 + notch), *[(-x, y) for x, y in half[::-1]]])
+    corners = np.array([*half, (0.0, top + notch), *[(-x, y) for x, y in half[::-1]]])
     outline = smooth(corners * (wide, 1.0), _STEPS)
     wave = (np.arange(len(outline)) % _STEPS) * 2 / _STEPS - 1
     return outline * (1 - ruffle * wave * wave)[:, None]
@@ -102,7 +102,7 @@ def lay_ring(
 
 def _slim(petals: np.ndarray) -> np.ndarray:
     """Return petals a little smaller about their own middles, so that an edge shows."""
-    middle = petals.mean(axis=1, keepdims=True)
+    middle = np.round(petals.mean(axis=1, keepdims=True), 6)
     return middle + (petals - middle) * 0.93
 
 

@@ -1,7 +1,7 @@
 """Chance, colours and outlines: what every drawn family is made of.
 
 Nothing in here may differ between machines, so only ``+ - * /`` and square roots touch arrays
-(IEEE 754 fixes their last bit), sines and cosines are rounded to six decimals before use, and
+(IEEE 754 fixes their last bit); sines, cosines and means are rounded to six decimals, and
 chance comes from ``random.Random(str).random``, whose stream Python guarantees.
 """
 

@@ -3,7 +3,18 @@
 import numpy as np
 
 from course_utils.drawing._canvas import Canvas
-from course_utils.drawing._shapes import CIRCLE, Dice, fade, mix, rgb, smooth, stroke, turn, vary
+from course_utils.drawing._shapes import (
+    CIRCLE,
+    Dice,
+    discs,
+    fade,
+    mix,
+    rgb,
+    smooth,
+    stroke,
+    turn,
+    vary,
+)
 
 # Colours from the top of the background to its foot.
 _SCENES = [
@@ -86,8 +97,8 @@ def branch(canvas: Canvas, dice: Dice) -> list[tuple[float, float]]:
     """Lay a twig across the picture and return where blossoms sit on it, the last in front."""
     bark = vary(dice, dice.pick(["#6a4636", "#5a3d3a", "#7a5540"]))
     side = dice.pick([-1, 1])
-    xs = np.array([-0.56, -0.2, 0.15, 0.42]) * side + 0.5
-    ys = np.array([0.86, 0.68, 0.5, 0.2]) + dice.spread(4, 0.06)
+    xs = np.array([-0.56, -0.2, 0.15, 0.38]) * side + 0.5
+    ys = np.array([0.86, 0.68, 0.5, 0.22]) + dice.spread(4, 0.06)
     line = smooth(np.stack([xs, ys], axis=-1), 8, closed=False)
     widths = np.linspace(0.055, 0.018, len(line))
     canvas.fill(stroke(line, widths), mix(bark, rgb("#20100c"), 0.4))
@@ -95,8 +106,9 @@ def branch(canvas: Canvas, dice: Dice) -> list[tuple[float, float]]:
     green = vary(dice, "#8fb04a")
     for at, lean in ((14, side * 75.0), (22, side * -40.0)):
         _leaf(canvas, dice, line[at], (0.17, 0.45), lean + dice.between(-15, 15), green)
-    bud = line[-1] + (0.0, -0.02)
-    canvas.fill(CIRCLE * (0.045, 0.06) + bud, rgb("#e87aa6"))
+    canvas.fill(discs(line[-1], 0.035), mix(green, bark, 0.4))
+    for width, colour in ((0.045, "#d9588e"), (0.028, "#f08fb4")):
+        canvas.fill(CIRCLE * (width, 0.06) + line[-1] - (0.0, 0.03), rgb(colour))
     offsets = [(0.2, -0.14), (-0.2, 0.1), (0.0, -0.02)][: dice.whole(2, 3)][::-1]
     return [
         (0.5 + side * dx + dice.between(-0.04, 0.04), 0.48 + dy + dice.between(-0.04, 0.04))

@@ -141,7 +141,7 @@ def _paint_edges(canvas: Canvas, wing: Wing, coat: Coat, mask: np.ndarray) -> No
 def _veins(wing: Wing, width: float) -> np.ndarray:
     places = np.linspace(0.02, 0.98, 7)
     tips, middle = wing.along(places, 1.0), wing.along(places, 0.48)
-    middle = 0.7 * middle + 0.3 * middle.mean(axis=0)
+    middle = 0.7 * middle + 0.3 * np.round(middle.mean(axis=0), 6)
     root = np.broadcast_to(wing.root, (2, 2))
     starts = np.concatenate([middle, root, middle[:-1]])
     ends = np.concatenate([tips, middle[[0, -1]], middle[1:]])

@@ -173,7 +173,7 @@ def _peacock(dice: Dice) -> list[Coat]:
     ink = rgb(_INK)
     size = dice.between(0.062, 0.082)
     eye = (dice.between(0.12, 0.3), 0.76, size, [gold, ink, blue])
-    low = (dice.between(0.2, 0.35), 0.74, size * dice.between(0.9, 1.1), [gold, ink, blue])
+    low = (dice.between(0.3, 0.48), 0.74, size * dice.between(0.9, 1.1), [gold, ink, blue])
     keep = dice.between(0.88, 0.94)
     fore = Coat(base, main, dark, keep, None, eyes=[eye], bars=(2, 0.035, ink))
     return [Coat(base, main, dark, keep, None, eyes=[low]), fore]

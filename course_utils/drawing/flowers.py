@@ -46,7 +46,7 @@ def _daisy(canvas: Canvas, dice: Dice) -> None:
 
 
 def _sunflower(canvas: Canvas, dice: Dice) -> None:
-    bloom = _head(dice, (0.34, 0.4))
+    bloom = _head(dice, (0.31, 0.37))
     stalks.stem(canvas, dice, bloom.centre, leaves=2, width=0.04, leaf=(0.26, 0.6))
     light = vary(dice, dice.pick(["#ffcf2e", "#ffc21f", "#ffb52b", "#f7dd5a", "#e57a2c"]), 0.012)
     dark = mix(light, rgb("#c2570c"), 0.55)
