@@ -147,12 +147,12 @@ def _swirl(canvas: Canvas, bloom: Bloom, share: float, light: np.ndarray, dark: 
 
 
 def _tulip(canvas: Canvas, dice: Dice) -> None:
-    x, y = dice.between(0.44, 0.56), dice.between(0.36, 0.42)
+    x, y = dice.between(0.44, 0.56), dice.between(0.38, 0.43)
     stalks.stem(canvas, dice, (x, y + 0.15), leaves=2, width=0.032, leaf=(0.42, 0.2), upright=True)
     tone = dice.pick(["#e8283c", "#f7c52e", "#f58fb0", "#a04ac0", "#fff4ea", "#f27a2c", "#7a1f4a"])
     light = vary(dice, tone, 0.012)
     dark = mix(light, rgb(dice.pick(["#7a0f2e", "#8a3a10"])), 0.42)
-    wide, tall = dice.between(0.19, 0.24), dice.between(0.27, 0.34)
+    wide, tall = dice.between(0.22, 0.28), dice.between(0.32, 0.39)
     glow = np.clip((canvas.y - y + tall * 0.8) / (1.7 * tall), 0, 1) + 0 * canvas.x
     inside, front = mix(dark, light, 0.25), mix(mix(light, rgb("#ffffff"), 0.22), dark, glow)
     tip = dice.between(0.02, 0.06)
