@@ -107,8 +107,7 @@ def make_wing(kind: str, fore: bool, dice: Dice, scallop: float = 0.0) -> Wing:
 def paint_wing(canvas: Canvas, wing: Wing, coat: Coat) -> None:
     """Paint a wing from the ground colour up to its eyespots."""
     mask = canvas.cover(wing.outline)
-    reach = float(np.sqrt((wing.outline * wing.outline).sum(axis=1).max()))
-    shade = fade(0.0, 0.75 * reach, canvas.distance(*wing.root))
+    shade = fade(0.0, 0.65, canvas.distance(*wing.root))
     canvas.paint(mask * (1 - coat.glass), mix(coat.base, coat.main, shade))
     for start, end, colour in coat.bands:
         ring = np.maximum(canvas.cover(wing.inset(end)) - canvas.cover(wing.inset(start)), 0.0)
@@ -116,16 +115,11 @@ def paint_wing(canvas: Canvas, wing: Wing, coat: Coat) -> None:
     if coat.bars:
         canvas.paint(mask * canvas.cover(_bars(wing, *coat.bars[:2])), coat.bars[2])
     if coat.tip:
+        radius, colour = coat.tip
         apex = wing.along(np.array([0.1]), 1.0)[0]
-        canvas.paint(
-            mask * fade(coat.tip[0], coat.tip[0] * 0.8, canvas.distance(*apex)), coat.tip[1]
-        )
+        canvas.paint(mask * fade(radius, radius * 0.8, canvas.distance(*apex)), colour)
     _paint_edges(canvas, wing, coat, mask)
-    for count, keep, radius, colour in coat.dots:
-        places = (np.arange(count) + 0.5) / count
-        canvas.fill(discs(wing.along(places, keep), canvas.hairline(radius, 0.35)), colour)
-    for place, keep, radius, rings in coat.eyes:
-        _paint_eye(canvas, wing.along(np.array([place]), keep)[0], radius, rings)
+    _paint_marks(canvas, wing, coat)
 
 
 def _paint_edges(canvas: Canvas, wing: Wing, coat: Coat, mask: np.ndarray) -> None:
@@ -136,6 +130,14 @@ def _paint_edges(canvas: Canvas, wing: Wing, coat: Coat, mask: np.ndarray) -> No
         canvas.paint(mask * (1 - canvas.cover(wing.inset(coat.border_keep))), coat.border)
     line = stroke(wing.costa(), canvas.hairline(0.012, 0.4))
     canvas.paint(mask * canvas.cover(line), coat.border)
+
+
+def _paint_marks(canvas: Canvas, wing: Wing, coat: Coat) -> None:
+    for count, keep, radius, colour in coat.dots:
+        places = (np.arange(count) + 0.5) / count
+        canvas.fill(discs(wing.along(places, keep), canvas.hairline(radius, 0.35)), colour)
+    for place, keep, radius, rings in coat.eyes:
+        _paint_eye(canvas, wing.along(np.array([place]), keep)[0], radius, rings)
 
 
 def _veins(wing: Wing, width: float) -> np.ndarray:

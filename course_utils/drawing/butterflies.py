@@ -77,21 +77,12 @@ def _paint_body(canvas: Canvas, dice: Dice, y: float, coats: list[Coat]) -> None
     light = mix(dark, rgb("#d8c4a0"), 0.38)
     slim, long = dice.between(0.9, 1.15), dice.between(0.2, 0.26)
     _paint_antennae(canvas, dice, y, dark)
+    side = np.array([(0.022, 0.05), (0.018, 0.6 * long), (0.004, long)])
+    abdomen = smooth([(0, -0.01), *side, *(side[1::-1] * (-1, 1))])
     for colour, share in ((dark, 1.0), (light, 0.3)):
-        abdomen = smooth(
-            [
-                (0, -0.01),
-                (0.022, 0.05),
-                (0.018, 0.6 * long),
-                (0.004, long),
-                (-0.018, 0.6 * long),
-                (-0.022, 0.05),
-            ]
-        )
+        thorax = CIRCLE * (0.027 * slim * share, 0.055 * (0.4 + 0.6 * share))
         canvas.fill(abdomen * (slim * share, 1) + (0, y), colour)
-        canvas.fill(
-            CIRCLE * (0.027 * slim * share, 0.055 * (0.4 + 0.6 * share)) + (0, y - 0.02), colour
-        )
+        canvas.fill(thorax - (0, 0.02 - y), colour)
     canvas.fill(CIRCLE * 0.021 * slim + (0, y - 0.085), dark)
 
 

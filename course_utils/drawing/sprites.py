@@ -13,7 +13,6 @@ GRID = 16
 
 _INK = ord("K")
 _CLEAR = ord(".")
-_MIDDLE = 7  # the column right of the middle of a 14 wide drawing
 
 
 def draw_sprite(kind: str, seed: int, size: int = GRID) -> np.ndarray:
@@ -29,8 +28,7 @@ def draw_sprite(kind: str, seed: int, size: int = GRID) -> np.ndarray:
     """
     dice = Dice("sprites", kind, seed)
     palette = _palette(dice)
-    letters = SPRITES[kind](dice, palette)
-    letters = _outline(letters)
+    letters = _outline(SPRITES[kind](dice, palette))
     if kind == "spell":
         _sparkle(letters, dice)
     if dice.chance(0.5):
@@ -41,30 +39,32 @@ def draw_sprite(kind: str, seed: int, size: int = GRID) -> np.ndarray:
     return colours[letters].repeat(size // GRID, axis=0).repeat(size // GRID, axis=1)
 
 
+_SKINS = ["#ffdcb8", "#f4c090", "#d99a66", "#a8683c", "#74462c"]
+_HAIRS = ["#5a3420", "#2e2430", "#e8b83c", "#b8482a", "#d8d4dc", "#7a4ab8"]
+_FIXED = {
+    ".": "#fcfcfa",
+    "K": "#231f2e",
+    "w": "#ffffff",
+    "r": "#e04050",
+    "g": "#c4ccd8",
+    "G": "#8490a4",
+    "y": "#f2b84a",
+    "Y": "#bc7a34",
+    "o": "#8a5a3c",
+    "l": "#7cc250",
+    "L": "#3f8a48",
+    "v": "#dcecf4",
+}
+
+
 def _palette(dice: Dice) -> dict[str, np.ndarray]:
-    """Return a colour for each letter: fixed ones, and two hues by chance."""
+    """Return a colour for each letter: fixed ones, skin, hair, and two hues by chance."""
     hue = dice.between(0.0, 1.0)
-    skin = rgb(dice.pick(["#ffdcb8", "#f4c090", "#d99a66", "#a8683c", "#74462c"]))
-    hair = vary(dice, dice.pick(["#5a3420", "#2e2430", "#e8b83c", "#b8482a", "#d8d4dc", "#7a4ab8"]))
-    palette = {
-        ".": rgb("#fcfcfa"),
-        "K": rgb("#231f2e"),
-        "w": rgb("#ffffff"),
-        "r": rgb("#e04050"),
-        "g": rgb("#c4ccd8"),
-        "G": rgb("#8490a4"),
-        "y": rgb("#f2b84a"),
-        "Y": rgb("#bc7a34"),
-        "o": rgb("#8a5a3c"),
-        "l": rgb("#7cc250"),
-        "L": rgb("#3f8a48"),
-        "v": rgb("#dcecf4"),
-        "s": skin,
-        "t": mix(skin, rgb("#7a3a3a"), 0.25),
-        "h": hair,
-        "i": mix(hair, rgb("#1a1024"), 0.35),
-    }
+    skin, hair = rgb(dice.pick(_SKINS)), vary(dice, dice.pick(_HAIRS))
     second = _tone(hue + dice.between(0.3, 0.7), dice.between(0.55, 0.8), dice.between(0.75, 0.95))
+    palette = {letter: rgb(code) for letter, code in _FIXED.items()}
+    palette |= {"s": skin, "t": mix(skin, rgb("#7a3a3a"), 0.25)}
+    palette |= {"h": hair, "i": mix(hair, rgb("#1a1024"), 0.35)}
     palette |= {"d": second, "e": mix(second, rgb("#2a1440"), 0.35)}
     return palette | _ramp(hue, dice.between(0.6, 0.85), dice.between(0.8, 0.95))
 
@@ -177,18 +177,14 @@ def _glass_row(half: int, step: int, level: int) -> str:
     inner = 2 * half - 2
     if step < level:
         return _centred("w" + "v" * inner + "g")
-    fill = (
-        "a" * inner
-        if step == level
-        else "a" + "b" * (inner - 2) + "c"
-        if inner > 2
-        else "b" * inner
-    )
-    return _centred("w" + fill + ("c" if step > level else "g"))
+    if step == level:
+        return _centred("w" + "a" * inner + "g")
+    body = "b" * inner if inner == 2 else "a" + "b" * (inner - 2) + "c"
+    return _centred("w" + body + "c")
 
 
 def _centred(text: str) -> str:
-    return text.center(2 * _MIDDLE, ".")
+    return text.center(14, ".")
 
 
 def _freckle(grid: np.ndarray, dice: Dice, count: int, letter: int) -> np.ndarray:
