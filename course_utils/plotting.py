@@ -5,7 +5,9 @@ none of them calls ``plt.show``. The background is opaque and light, so that tex
 whatever the colour of the page.
 """
 
+import ast
 import inspect
+import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -149,18 +151,24 @@ def plot_losses(losses: Mapping[str, Sequence[float]], window: int = 25) -> Figu
 
 
 def show_source(obj: Any) -> Any:
-    """Show the package's own lines of a function or class.
+    """Show the package's own lines of a function or class, without its docstring.
 
     Args:
         obj: A function or class of this package.
 
     Returns:
         The source with coloured syntax, for the last line of a cell. What is shown is what
-        runs.
+        runs; the docstring is on the book's page of the package.
 
     Source:
         ``inspect.getsource``. Chapter: 1, "The same through the package".
     """
     from IPython.display import Code
 
-    return Code(inspect.getsource(obj), language="python")
+    source = textwrap.dedent(inspect.getsource(obj))
+    definition = ast.parse(source).body[0]
+    lines = source.splitlines()
+    if ast.get_docstring(definition) is not None:
+        docstring = definition.body[0]
+        del lines[docstring.lineno - 1 : docstring.end_lineno]
+    return Code("\n".join(lines), language="python")

@@ -1,5 +1,7 @@
 """Figures show what they were given, and stay readable on a phone and on a dark page."""
 
+import ast
+import inspect
 import io
 
 import matplotlib as mpl
@@ -178,5 +180,9 @@ def test_letters_are_large_enough_for_a_phone():
 
 def test_shown_source_is_the_source_that_runs():
     shown = show_source(plot_losses)
-    assert shown.data.startswith("def plot_losses(")
     assert shown.language == "python"
+    assert shown.data.startswith("def plot_losses(")
+    assert '"""' not in shown.data
+    body = ast.parse(inspect.getsource(plot_losses)).body[0].body[1:]
+    assert ast.dump(ast.parse(shown.data).body[0].body[-1]) == ast.dump(body[-1])
+    assert len(ast.parse(shown.data).body[0].body) == len(body)
