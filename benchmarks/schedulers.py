@@ -1,14 +1,14 @@
 """How long a sampling step takes with our schedulers and with diffusers'.
 
-Both run the same steps on the same noise, in turns, in one process: once behind a network, once
-with the network taken out. Times are medians over whole runs. From the repository's root:
+Both sample from the same noise in one process, a step of ours and a step of theirs in turn: once
+behind a network, once with the network taken out. From the repository's root:
 ``python -m benchmarks.schedulers``.
 """
 
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import diffusers
@@ -42,26 +42,28 @@ def no_network() -> Model:
     return lambda sample, t: sample
 
 
-def milliseconds_per_step(scheduler: Any, model: Model, start: Tensor) -> float:
-    """Time one whole run of `STEPS` steps, `set_timesteps` included."""
+def timed_steps(scheduler: Any, model: Model, start: Tensor) -> Iterator[float]:
+    """Sample, and yield the milliseconds of each step."""
     sample, generator = start, torch.Generator().manual_seed(0)
-    begin = time.perf_counter()
     scheduler.set_timesteps(STEPS)
     for t in scheduler.timesteps:
+        begin = time.perf_counter()
         sample = scheduler.step(model(sample, t), t, sample, generator=generator).prev_sample
-    return 1000 * (time.perf_counter() - begin) / STEPS
+        yield 1000 * (time.perf_counter() - begin)
 
 
 @torch.inference_mode()
 def compare(ours: Any, theirs: Any, model: Model, shape: tuple[int, ...], runs: int) -> list[float]:
-    """Medians of ours, of theirs, and of the ratio of neighbouring runs."""
+    """Medians of ours, of theirs, and of the ratio of neighbouring steps."""
     start = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     pairs = []
     for turn in range(runs + 1):
-        order = (ours, theirs) if turn % 2 else (theirs, ours)
-        times = {id(s): milliseconds_per_step(s, model, start) for s in order}
-        pairs.append((times[id(ours)], times[id(theirs)]))
-    measured = pairs[1:]  # the first warms up
+        mine, other = timed_steps(ours, model, start), timed_steps(theirs, model, start)
+        if turn % 2:  # the one that goes second finds warmer caches
+            pairs.append(list(zip(mine, other, strict=True)))
+        else:
+            pairs.append([(a, b) for b, a in zip(other, mine, strict=True)])
+    measured = [pair for turn in pairs[1:] for pair in turn]  # the first run warms up
     columns = [*zip(*measured, strict=True), [a / b for a, b in measured]]
     return [statistics.median(column) for column in columns]
 
@@ -73,10 +75,10 @@ def main() -> None:
     print(f"{os.cpu_count()}, {STEPS} steps, ms per step (median)\n")
     print(f"{'scheduler':10}{'network':14}{'batch':18}{'ours':>9}{'diffusers':>11}{'ratio':>8}")
     cases = [
-        ("UNet, 160k", small_unet(), (16, 1, 28, 28), 7),
-        ("none", no_network(), (1, 1, 28, 28), 41),
-        ("none", no_network(), (16, 1, 28, 28), 41),
-        ("none", no_network(), (16, 3, 64, 64), 21),
+        ("UNet, 160k", small_unet(), (16, 1, 28, 28), 6),
+        ("none", no_network(), (1, 1, 28, 28), 40),
+        ("none", no_network(), (16, 1, 28, 28), 40),
+        ("none", no_network(), (16, 3, 64, 64), 20),
     ]
     for cls, reference in (
         (DDPMScheduler, diffusers.DDPMScheduler),
