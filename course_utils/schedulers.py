@@ -19,6 +19,9 @@ from course_utils import schedules
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
+TARGETS = (*schedules.PREDICTION_TYPES, "flow_prediction")
+"""What a network can be trained to predict, flow matching's velocity noise - x0 included."""
+
 
 @dataclass
 class StepOutput:
@@ -35,7 +38,11 @@ class StepOutput:
 
 @dataclass
 class ModelOutput:
-    """What `IdealDenoiser` returns: `sample` is the prediction, as with diffusers' networks."""
+    """What `IdealDenoiser` returns, named as in diffusers' networks. Chapter: 02_schedulers.
+
+    Attributes:
+        sample: The prediction, shape of the noisy pictures.
+    """
 
     sample: Tensor
 
@@ -85,7 +92,11 @@ class DDPMConfig:
 
 @dataclass(frozen=True)
 class DDIMConfig(DDPMConfig):
-    """`DDPMConfig` and `eta` in [0, 1]: 0 adds no noise while sampling, 1 as much as DDPM."""
+    """`DDPMConfig` and one more option. Chapter: 02_schedulers.
+
+    Attributes:
+        eta: In [0, 1]: 0 adds no noise while sampling, 1 as much as DDPM does.
+    """
 
     eta: float = 0.0
 
@@ -96,7 +107,12 @@ class DDIMConfig(DDPMConfig):
 
 @dataclass(frozen=True)
 class FlowMatchConfig:
-    """The one option of `FlowMatchEulerScheduler`: timesteps run from 0 to num_train_timesteps."""
+    """The one option of `FlowMatchEulerScheduler`. Chapter: 02_schedulers.
+
+    Attributes:
+        num_train_timesteps: T, the timestep that is all noise.
+        prediction_type: Always ``flow_prediction``, for `training_target`.
+    """
 
     num_train_timesteps: int = 1000
     prediction_type: str = field(default="flow_prediction", init=False)
@@ -115,7 +131,7 @@ def training_target(
     """What the network should answer, given the picture and the noise that were mixed.
 
     Args:
-        prediction_type: ``epsilon``, ``sample``, ``v_prediction`` or ``flow_prediction``.
+        prediction_type: One of `TARGETS`.
         x0: The clean pictures, any shape.
         noise: Same shape.
         signal_rate: √ᾱ_t, or 1-σ in flow matching; a number or broadcastable to `x0`.
@@ -123,6 +139,9 @@ def training_target(
 
     Returns:
         The target, shape of `x0`.
+
+    Raises:
+        ValueError: The prediction type is unknown.
 
     Source:
         epsilon: arXiv 2006.11239, equation (14). v: arXiv 2202.00512, section 4. Flow:
@@ -135,6 +154,7 @@ def training_target(
         return x0
     if prediction_type == "v_prediction":
         return signal_rate * noise - noise_rate * x0
+    schedules.check_choice("prediction_type", prediction_type, TARGETS)
     return noise - x0
 
 
@@ -150,7 +170,7 @@ def predicted_x0_and_noise(
     The inverse of `training_target` for ``sample = signal_rate * x0 + noise_rate * noise``.
 
     Args:
-        prediction_type: ``epsilon``, ``sample``, ``v_prediction`` or ``flow_prediction``.
+        prediction_type: One of `TARGETS`.
         model_output: The network's answer, any shape.
         sample: x_t, same shape.
         signal_rate: √ᾱ_t, or 1-σ in flow matching; above 0 for ``epsilon``.
@@ -158,6 +178,9 @@ def predicted_x0_and_noise(
 
     Returns:
         x0 and noise as the network sees them, each of the same shape.
+
+    Raises:
+        ValueError: The prediction type is unknown.
 
     Source:
         epsilon: arXiv 2006.11239, equation (15). v: arXiv 2202.00512, section 4.
@@ -170,6 +193,7 @@ def predicted_x0_and_noise(
     if prediction_type == "v_prediction":
         x0 = signal_rate * sample - noise_rate * model_output
         return x0, signal_rate * model_output + noise_rate * sample
+    schedules.check_choice("prediction_type", prediction_type, TARGETS)
     return sample - noise_rate * model_output, sample + signal_rate * model_output
 
 

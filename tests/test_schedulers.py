@@ -415,6 +415,8 @@ X = torch.zeros(2, 3)
         (lambda: DDPMScheduler(eta=0.5), TypeError, "eta"),
         (lambda: DDPMScheduler(beta_strat=0.1), TypeError, "beta_strat"),
         (lambda: DDPMScheduler(rescale_betas_zero_snr=True), ValueError, "v_prediction"),
+        (lambda: training_target("noise", X, X, 0.6, 0.8), ValueError, "'noise'.*flow_pred"),
+        (lambda: predicted_x0_and_noise("x0", X, X, 0.6, 0.8), ValueError, "'x0'.*flow_pred"),
         (lambda: FlowMatchEulerScheduler(0), ValueError, "is 0; use at least 1"),
         (lambda: ready().set_timesteps(11), ValueError, "11.*1 to 10"),
         (lambda: ready(DDIMScheduler).set_timesteps(0), ValueError, "is 0; use at least 1"),
