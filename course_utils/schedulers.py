@@ -1,14 +1,13 @@
-"""Adding noise, and taking it away step by step: DDPM, DDIM and flow matching from scratch.
+"""DDPM and DDIM from scratch: taking noise away step by step.
 
-The three schedulers have diffusers' calling convention, so that each stands in for diffusers' own
-in a `DDPMPipeline` or a training loop. Symbols: `x0` the picture, scaled to [-1, 1]; `noise` a
-standard normal of the same shape; `sample` the noisy picture x_t; `alpha_bar` ᾱ_t, the share of
-the picture's variance in it. Taught in chapter 02_schedulers.
+Both have diffusers' calling convention, so that each stands in for diffusers' own in a
+`DDPMPipeline` or a training loop. Symbols as in `course_utils.scheduler_base`. Taught in chapter
+02_schedulers.
 """
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -16,35 +15,10 @@ import torch
 from torch import Tensor
 
 from course_utils import schedules
+from course_utils.parameterisation import predicted_x0_and_noise
+from course_utils.scheduler_base import Scheduler, StepOutput, check_same_shape
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
-
-TARGETS = (*schedules.PREDICTION_TYPES, "flow_prediction")
-"""What a network can be trained to predict, flow matching's velocity noise - x0 included."""
-
-
-@dataclass
-class StepOutput:
-    """What one sampling step returns; the fields are diffusers'. Chapter: 02_schedulers.
-
-    Attributes:
-        prev_sample: The picture at the next, less noisy timestep, shape and dtype of the sample.
-        pred_original_sample: The clean picture as guessed at this step, same shape.
-    """
-
-    prev_sample: Tensor
-    pred_original_sample: Tensor
-
-
-@dataclass
-class ModelOutput:
-    """What `IdealDenoiser` returns, named as in diffusers' networks. Chapter: 02_schedulers.
-
-    Attributes:
-        sample: The prediction, shape of the noisy pictures.
-    """
-
-    sample: Tensor
 
 
 @dataclass(frozen=True)
@@ -105,180 +79,7 @@ class DDIMConfig(DDPMConfig):
         _check_eta(self.eta)
 
 
-@dataclass(frozen=True)
-class FlowMatchConfig:
-    """The one option of `FlowMatchEulerScheduler`. Chapter: 02_schedulers.
-
-    Attributes:
-        num_train_timesteps: T, the timestep that is all noise.
-        prediction_type: Always ``flow_prediction``, for `training_target`.
-    """
-
-    num_train_timesteps: int = 1000
-    prediction_type: str = field(default="flow_prediction", init=False)
-
-    def __post_init__(self) -> None:
-        schedules.check_count("num_train_timesteps", self.num_train_timesteps)
-
-
-def training_target(
-    prediction_type: str,
-    x0: Tensor,
-    noise: Tensor,
-    signal_rate: Tensor | float,
-    noise_rate: Tensor | float,
-) -> Tensor:
-    """What the network should answer, given the picture and the noise that were mixed.
-
-    Args:
-        prediction_type: One of `TARGETS`.
-        x0: The clean pictures, any shape.
-        noise: Same shape.
-        signal_rate: √ᾱ_t, or 1-σ in flow matching; a number or broadcastable to `x0`.
-        noise_rate: √(1-ᾱ_t), or σ; likewise.
-
-    Returns:
-        The target, shape of `x0`.
-
-    Raises:
-        ValueError: The prediction type is unknown.
-
-    Source:
-        epsilon: arXiv 2006.11239, equation (14). v: arXiv 2202.00512, section 4. Flow:
-        arXiv 2209.03003, equation (1), with our time running from picture to noise.
-        Chapter: 02_schedulers.
-    """
-    if prediction_type == "epsilon":
-        return noise
-    if prediction_type == "sample":
-        return x0
-    if prediction_type == "v_prediction":
-        return signal_rate * noise - noise_rate * x0
-    schedules.check_choice("prediction_type", prediction_type, TARGETS)
-    return noise - x0
-
-
-def predicted_x0_and_noise(
-    prediction_type: str,
-    model_output: Tensor,
-    sample: Tensor,
-    signal_rate: float,
-    noise_rate: float,
-) -> tuple[Tensor, Tensor]:
-    """Split a noisy picture into picture and noise, with the network's help.
-
-    The inverse of `training_target` for ``sample = signal_rate * x0 + noise_rate * noise``.
-
-    Args:
-        prediction_type: One of `TARGETS`.
-        model_output: The network's answer, any shape.
-        sample: x_t, same shape.
-        signal_rate: √ᾱ_t, or 1-σ in flow matching; above 0 for ``epsilon``.
-        noise_rate: √(1-ᾱ_t), or σ; above 0 for ``sample``.
-
-    Returns:
-        x0 and noise as the network sees them, each of the same shape.
-
-    Raises:
-        ValueError: The prediction type is unknown.
-
-    Source:
-        epsilon: arXiv 2006.11239, equation (15). v: arXiv 2202.00512, section 4.
-        Chapter: 02_schedulers.
-    """
-    if prediction_type == "epsilon":
-        return (sample - noise_rate * model_output) / signal_rate, model_output
-    if prediction_type == "sample":
-        return model_output, (sample - signal_rate * model_output) / noise_rate
-    if prediction_type == "v_prediction":
-        x0 = signal_rate * sample - noise_rate * model_output
-        return x0, signal_rate * model_output + noise_rate * sample
-    schedules.check_choice("prediction_type", prediction_type, TARGETS)
-    return sample - noise_rate * model_output, sample + signal_rate * model_output
-
-
-class _Scheduler:
-    """What the three share: mixing picture and noise, and walking down a list of timesteps."""
-
-    config: Any
-    timesteps: Tensor
-    num_inference_steps: int | None = None
-    _velocity = "v_prediction"
-
-    def rates(self, timesteps: Tensor | int, like: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
-
-    def add_noise(self, x0: Tensor, noise: Tensor, timesteps: Tensor | int) -> Tensor:
-        """Mix pictures with noise, each at its own timestep: from x_0 to x_t in one jump.
-
-        Args:
-            x0: Clean pictures scaled to [-1, 1], floating point, shape (batch, ...).
-            noise: Standard normal, same shape.
-            timesteps: One for all or one per picture, shape () or (batch,), whole numbers in
-                [0, T); flow matching takes any numbers in [0, T]. Timesteps on the CPU are
-                checked without making a GPU wait.
-
-        Returns:
-            signal_rate * x0 + noise_rate * noise, shape of `x0`. Half precision comes back as
-            float32: in bfloat16 the little noise of small t would be lost.
-
-        Raises:
-            TypeError: `x0` is not floating point, or the timesteps are not whole numbers.
-            ValueError: The shapes do not fit, or a timestep is out of range.
-
-        Source:
-            arXiv 2006.11239, equation (4). Flow matching: arXiv 2210.02747, equation (22), with
-            time turned round. Chapter: 02_schedulers.
-        """
-        _check_same_shape("noise", noise, "x0", x0)
-        signal_rate, noise_rate = self.rates(timesteps, x0)
-        return signal_rate * x0 + noise_rate * noise
-
-    def get_velocity(self, x0: Tensor, noise: Tensor, timesteps: Tensor | int) -> Tensor:
-        """The target for a network that predicts the velocity.
-
-        Args:
-            x0: As in `add_noise`.
-            noise: As in `add_noise`.
-            timesteps: As in `add_noise`.
-
-        Returns:
-            signal_rate * noise - noise_rate * x0, or noise - x0 in flow matching; shape of `x0`,
-            at least float32.
-
-        Raises:
-            TypeError: As in `add_noise`.
-            ValueError: As in `add_noise`.
-
-        Source:
-            arXiv 2202.00512, section 4. Flow matching: arXiv 2209.03003, equation (1).
-            Chapter: 02_schedulers.
-        """
-        _check_same_shape("noise", noise, "x0", x0)
-        return training_target(self._velocity, x0, noise, *self.rates(timesteps, x0))
-
-    def _walk(self, timesteps: Tensor, end: float, device: torch.device | str | None) -> None:
-        """Remember the list, and for each of its timesteps the one that follows."""
-        listed = timesteps.tolist()
-        self._following = dict(zip(listed, [*listed[1:], end], strict=True))
-        self.num_inference_steps = len(listed)
-        self.timesteps = timesteps.to(device)
-
-    def _next(self, timestep: float) -> float:
-        """The timestep after this one: from the list, never by a stride."""
-        if self.num_inference_steps is None:
-            raise ValueError("step() came before set_timesteps(n): the path is not yet known.")
-        if timestep not in self._following:
-            total = self.config.num_train_timesteps
-            known = f"not among this run's {self.num_inference_steps}"
-            raise ValueError(
-                f"timestep {timestep} is {known if 0 <= timestep < total else 'outside [0, T)'}, "
-                f"T={total}; pass the values of scheduler.timesteps, one after the other."
-            )
-        return self._following[timestep]
-
-
-class _DiffusionScheduler(_Scheduler):
+class _DiffusionScheduler(Scheduler):
     """The forward process that DDPM and DDIM share (arXiv 2006.11239, section 2)."""
 
     def __init__(self, config: DDPMConfig) -> None:
@@ -317,35 +118,19 @@ class _DiffusionScheduler(_Scheduler):
         spacing, total = self.config.timestep_spacing, self.config.num_train_timesteps
         self._walk(schedules.inference_timesteps(spacing, total, num_inference_steps), -1, device)
 
-    def rates(self, timesteps: Tensor | int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """√ᾱ_t and √(1-ᾱ_t), shaped to be multiplied with a batch.
-
-        Args:
-            timesteps: Whole numbers in [0, T), shape () or (batch,).
-            like: The batch, floating point: gives shape, device and (at least float32) dtype.
-
-        Returns:
-            Two tensors of shape (1, 1, ...) or (batch, 1, ...).
-
-        Raises:
-            TypeError: `like` is not floating point, or the timesteps are not whole numbers.
-            ValueError: The shape does not fit, or a timestep is outside [0, T).
-
-        Source:
-            arXiv 2006.11239, equation (4). Chapter: 02_schedulers.
-        """
-        t = _checked_timesteps(timesteps, like)
-        if t.dtype.is_floating_point or t.dtype is torch.bool:
-            raise TypeError(f"timesteps are {t.dtype}; they count noise levels: use integers.")
-        _check_range(t, 0, self.config.num_train_timesteps - 1)
-        place = (like.device, torch.promote_types(like.dtype, torch.float32))
-        if place not in self._rates:
-            self._rates[place] = self._rates[torch.device("cpu"), torch.float64].to(*place)
-        return _batched(self._rates[place][:, t.to(like.device)], like)
+    def _rates_at(self, timesteps: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+        if timesteps.dtype.is_floating_point or timesteps.dtype is torch.bool:
+            raise TypeError(
+                f"timesteps are {timesteps.dtype}; they count noise levels: use integers."
+            )
+        if (device, dtype) not in self._rates:
+            exact = self._rates[torch.device("cpu"), torch.float64]
+            self._rates[device, dtype] = exact.to(device, dtype)
+        return self._rates[device, dtype][:, timesteps]
 
     def _prepare(self, model_output: Tensor, timestep: Any, sample: Tensor) -> tuple[float, float]:
         """Check a step's arguments and find ᾱ of its timestep and of the next in the list."""
-        _check_same_shape("model_output", model_output, "sample", sample)
+        check_same_shape("model_output", model_output, "sample", sample)
         t = _whole("timestep", timestep)
         following = self._next(t)
         return self._alpha_bars[t], self._alpha_bars[following]
@@ -477,151 +262,6 @@ class DDIMScheduler(_DiffusionScheduler):
         return StepOutput(prev_sample, x0)
 
 
-class FlowMatchEulerScheduler(_Scheduler):
-    """Straight paths from noise to picture, walked in equal steps.
-
-    x_σ = (1-σ) x0 + σ noise with σ = timestep / T, so time runs from picture to noise as it does
-    in DDPM; the papers' t is 1-σ. The network predicts the velocity noise - x0. Between training
-    and sampling, timesteps may be any numbers in [0, T].
-
-    Args:
-        num_train_timesteps: T, the timestep that is all noise.
-
-    Source:
-        arXiv 2210.02747, equations (20)-(23) with σ_min = 0; arXiv 2209.03003, equation (1).
-        Chapter: 02_schedulers.
-    """
-
-    _velocity = "flow_prediction"
-
-    def __init__(self, num_train_timesteps: int = 1000) -> None:
-        self.config = FlowMatchConfig(num_train_timesteps)
-        self.timesteps = torch.arange(num_train_timesteps, 0, -1, dtype=torch.float32)
-
-    def set_timesteps(
-        self, num_inference_steps: int, device: torch.device | str | None = None
-    ) -> None:
-        """Lay out the path of a sampling run in `timesteps`: evenly from T down to 1, then 0.
-
-        Args:
-            num_inference_steps: How many steps, 1 … T.
-            device: Where `timesteps` goes. On the CPU (None), no step waits for a GPU.
-
-        Raises:
-            TypeError: The number is not whole.
-            ValueError: The number is not in 1 … T.
-
-        Source:
-            arXiv 2209.03003, section 2. Chapter: 02_schedulers.
-        """
-        total = self.config.num_train_timesteps
-        count = schedules.check_count("num_inference_steps", num_inference_steps, total)
-        self._walk(torch.linspace(total, 1, count, dtype=torch.float64).float(), 0, device)
-
-    def rates(self, timesteps: Tensor | float, like: Tensor) -> tuple[Tensor, Tensor]:
-        """1-σ and σ, shaped to be multiplied with a batch; see `DDPMScheduler.rates`."""
-        t = _checked_timesteps(timesteps, like)
-        _check_range(t, 0, self.config.num_train_timesteps)
-        dtype = torch.promote_types(like.dtype, torch.float32)
-        sigma = t.to(like.device, dtype) / self.config.num_train_timesteps
-        return _batched(torch.stack([1 - sigma, sigma]), like)
-
-    def step(
-        self, model_output: Tensor, timestep: Any, sample: Tensor, generator: Generators = None
-    ) -> StepOutput:
-        """Follow the velocity from one timestep of the list to the next.
-
-        Args:
-            model_output: The predicted velocity noise - x0, shape (batch, ...).
-            timestep: An element of `timesteps`.
-            sample: x_σ, same shape.
-            generator: Not used, for nothing is random here; pipelines pass it.
-
-        Returns:
-            `StepOutput`.
-
-        Raises:
-            ValueError: `set_timesteps` was not called, the timestep is not in its list, or the
-                shapes differ.
-
-        Source:
-            arXiv 2209.03003, section 2: Euler's method on dx = v dσ. Chapter: 02_schedulers.
-        """
-        _check_same_shape("model_output", model_output, "sample", sample)
-        t, T = float(timestep), self.config.num_train_timesteps
-        prev_sample = sample + (self._next(t) - t) / T * model_output
-        return StepOutput(prev_sample, sample - t / T * model_output)
-
-
-class IdealDenoiser:
-    """The best possible network for a small set of pictures: it needs no training.
-
-    Its guess of the clean picture is the mean of the set, each member weighted by how likely it
-    is to have become this sample: E[x0 | x_t] = Σ w_i x0_i with w_i ∝ exp(-‖x_t - a x0_i‖² / 2s²)
-    for signal rate a and noise rate s. No network can have a smaller squared error on the set, so
-    what goes wrong in sampling with it is the sampler's fault. It can't make anything new.
-
-    Args:
-        x0_set: The pictures, shape (count, ...), floating point.
-        scheduler: One of this module's: gives the rates and what is to be predicted.
-
-    Raises:
-        ValueError: The set is empty or one-dimensional.
-
-    Source:
-        arXiv 2206.00364, equation (57). Chapter: 02_schedulers.
-    """
-
-    def __init__(self, x0_set: Tensor, scheduler: _Scheduler) -> None:
-        if x0_set.ndim < 2 or len(x0_set) == 0:
-            raise ValueError(f"x0_set has shape {tuple(x0_set.shape)}; it must be (count, ...).")
-        self.x0_set = x0_set.double()
-        self.scheduler = scheduler
-
-    def __call__(self, sample: Tensor, timestep: Tensor | int) -> ModelOutput:
-        """Predict as a network would, with `ModelOutput.sample` for the answer.
-
-        Args:
-            sample: Noisy pictures, shape (batch, ...) with the set's picture shape.
-            timestep: One for all or one per picture, shape () or (batch,).
-
-        Returns:
-            What `scheduler.config.prediction_type` names, shape and dtype of `sample`.
-
-        Raises:
-            TypeError: As in `add_noise`.
-            ValueError: As in `add_noise`; or the pictures' shape is not the set's; or the noise
-                rate is 0, where there is nothing to predict.
-        """
-        _check_same_shape("a picture of sample", sample[0], "one of x0_set", self.x0_set[0])
-        x = sample.to(self.x0_set)  # where the set is, in float64
-        signal_rate, noise_rate = self.scheduler.rates(timestep, x)
-        if not noise_rate.all():
-            raise ValueError(f"timestep {timestep} has no noise: there is nothing to predict.")
-        x0 = self.posterior_mean(x, signal_rate, noise_rate)
-        noise = (x - signal_rate * x0) / noise_rate
-        kind = self.scheduler.config.prediction_type
-        return ModelOutput(training_target(kind, x0, noise, signal_rate, noise_rate).to(sample))
-
-    def posterior_mean(self, sample: Tensor, signal_rate: Tensor, noise_rate: Tensor) -> Tensor:
-        """E[x0 | x_t] by log-sum-exp, so that no weight overflows or all vanish.
-
-        Args:
-            sample: float64, shape (batch, ...).
-            signal_rate: Broadcastable to `sample`, one number per picture at most.
-            noise_rate: Likewise, above 0.
-
-        Returns:
-            float64, shape of `sample`.
-        """
-        x, points = sample.flatten(1), self.x0_set.flatten(1)
-        a, s = signal_rate.flatten(1), noise_rate.flatten(1)
-        # -‖x - a·point‖²/2s² without ‖x‖², which is the same for every point
-        logits = (a * (x @ points.T) - a**2 * points.square().sum(1) / 2) / s**2
-        weights = (logits - logits.logsumexp(1, keepdim=True)).exp()
-        return (weights @ points).reshape(sample.shape)
-
-
 def _randn_like(sample: Tensor, generator: Generators) -> Tensor:
     """Standard normal noise from the generator's own device, or from one generator a picture."""
     if isinstance(generator, Sequence):
@@ -647,38 +287,3 @@ def _check_eta(eta: float) -> float:
     if not 0 <= eta <= 1:
         raise ValueError(f"eta is {eta}; use 0 (no fresh noise) to 1 (as much as DDPM).")
     return eta
-
-
-def _check_same_shape(name: str, given: Tensor, other: str, wanted: Tensor) -> None:
-    if given.shape != wanted.shape:
-        raise ValueError(
-            f"{name} has shape {tuple(given.shape)} and {other} {tuple(wanted.shape)}; "
-            "they must be the same."
-        )
-
-
-def _checked_timesteps(timesteps: Tensor | float, like: Tensor) -> Tensor:
-    if not like.is_floating_point():
-        raise TypeError(f"x0 is {like.dtype}; scale it to [-1, 1] in floating point first.")
-    t = torch.as_tensor(timesteps)
-    if t.shape not in ((), (1,), like.shape[:1]):
-        raise ValueError(
-            f"timesteps have shape {tuple(t.shape)} for a batch of {len(like)}; "
-            f"use one for all, shape (), or one each, shape ({len(like)},)."
-        )
-    return t
-
-
-def _check_range(timesteps: Tensor, low: int, high: int) -> None:
-    least, most = (extreme.item() for extreme in timesteps.aminmax())
-    if least < low or most > high:
-        raise ValueError(
-            f"timestep {least if least < low else most} is outside [{low}, {high}]; "
-            "draw timesteps in the range of the scheduler's num_train_timesteps."
-        )
-
-
-def _batched(rates: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Shape (2,) or (2, batch) to two tensors that multiply a batch."""
-    signal_rate, noise_rate = rates.reshape(2, -1, *[1] * (like.ndim - 1))
-    return signal_rate, noise_rate

@@ -10,14 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from course_utils import schedules
-from course_utils.schedulers import (
-    DDIMScheduler,
-    DDPMScheduler,
-    FlowMatchEulerScheduler,
-    IdealDenoiser,
-    predicted_x0_and_noise,
-    training_target,
-)
+from course_utils.denoiser import IdealDenoiser
+from course_utils.flow import FlowMatchEulerScheduler
+from course_utils.parameterisation import mixing_rates, predicted_x0_and_noise, training_target
+from course_utils.schedulers import DDIMScheduler, DDPMScheduler
 
 BOTH = (DDPMScheduler, DDIMScheduler)
 KINDS = ("epsilon", "sample", "v_prediction", "flow_prediction")
@@ -183,6 +179,19 @@ def test_splitting_a_prediction_undoes_making_the_target(kind):
     found = predicted_x0_and_noise(kind, target, signal * x0 + rate * noise, signal, rate)
     assert worst(found[0], x0) <= 1e-14
     assert worst(found[1], noise) <= 1e-14
+
+
+@pytest.mark.parametrize("name", schedules.SCHEDULES)
+def test_mixing_rates_are_the_same_for_our_scheduler_and_diffusers(name):
+    ours = DDPMScheduler(50, beta_schedule=name)
+    timesteps, like = torch.arange(50), pictures(50, 1, 2, 2)
+    for mine, other in zip(
+        mixing_rates(ours, timesteps, like),
+        mixing_rates(theirs_like(ours), timesteps, like),
+        strict=True,
+    ):
+        assert mine.shape == other.shape == (50, 1, 1, 1)
+        assert worst(mine, other) <= 1e-6
 
 
 @pytest.mark.parametrize("schedule", schedules.SCHEDULES)
