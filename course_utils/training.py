@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from course_utils.data import ImageTensors
+from course_utils.parameterisation import mixing_rates, training_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,7 @@ def diffusion_loss(
 
     Args:
         model: Called as ``model(sample, timesteps, class_labels=…).sample``.
-        noise_scheduler: Gives ``add_noise``, ``get_velocity``, and in ``config`` the
+        noise_scheduler: Gives ``add_noise``, the rates it mixes with, and in ``config`` the
             ``num_train_timesteps`` and the ``prediction_type``.
         x0: Clean pictures, shape (N, C, H, W), in [-1, 1].
         class_labels: Their labels, shape (N,), or None for a network without classes.
@@ -153,30 +154,19 @@ def diffusion_loss(
         ValueError: The scheduler's prediction type is unknown.
 
     Source:
-        Ho et al. 2020, arXiv 2006.11239, eq. 14 and Algorithm 1; velocity: Salimans and Ho
-        2022, arXiv 2202.00512, section 4. Chapter: 1, "Training".
+        Ho et al. 2020, arXiv 2006.11239, eq. 14 and Algorithm 1; the other targets:
+        `course_utils.parameterisation.training_target`. Chapter: 1, "Training".
     """
     noise = torch.randn(x0.shape, generator=generator).to(x0.device)
     num_levels = noise_scheduler.config.num_train_timesteps
     timesteps = torch.randint(0, num_levels, (len(x0),), generator=generator).to(x0.device)
+    kind = noise_scheduler.config.prediction_type
+    if kind == "flow_prediction":
+        timesteps = timesteps + 1  # here level 0 has no noise, and level T is where sampling starts
     noisy = noise_scheduler.add_noise(x0, noise, timesteps)
-    target = _target(noise_scheduler, x0, noise, timesteps)
+    target = training_target(kind, x0, noise, *mixing_rates(noise_scheduler, timesteps, x0))
     prediction = model(noisy, timesteps, class_labels=class_labels).sample
     return nn.functional.mse_loss(prediction.float(), target)
-
-
-def _target(noise_scheduler: Any, x0: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-    """What the network should have said, by the scheduler's prediction type."""
-    prediction_type = noise_scheduler.config.prediction_type
-    if prediction_type == "epsilon":
-        return noise
-    if prediction_type == "sample":
-        return x0
-    if prediction_type == "v_prediction":
-        return noise_scheduler.get_velocity(x0, noise, timesteps)
-    raise ValueError(
-        f"prediction_type is {prediction_type!r}; it must be epsilon, sample or v_prediction."
-    )
 
 
 def train(

@@ -8,6 +8,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 
 from course_utils.data import ImageTensors, hold_out, load_images, prepare
 from course_utils.evaluation import DigitReader
+from course_utils.flow import FlowMatchEulerScheduler
 from course_utils.sampling import sample
 from course_utils.training import (
     TrainingConfig,
@@ -82,6 +83,23 @@ def test_all_noise_levels_are_trained_and_no_other():
     scheduler = DDPMScheduler(num_train_timesteps=10)
     diffusion_loss(watcher, scheduler, torch.zeros(500, 1, 2, 2), None, seeded(0, 0))
     assert set(seen[0].tolist()) == set(range(10))
+
+
+def test_flow_matching_learns_the_straight_velocity_from_its_first_noise_to_pure_noise():
+    x0, seen = torch.rand(500, 1, 2, 2) * 2 - 1, []
+    generator = torch.Generator().manual_seed(3)
+    noise = torch.randn(x0.shape, generator=generator)
+
+    def right(sample, timesteps):
+        seen.append(timesteps)
+        sigma = timesteps.view(-1, 1, 1, 1) / 10
+        torch.testing.assert_close(sample, (1 - sigma) * x0 + sigma * noise)
+        return noise - x0
+
+    generator = torch.Generator().manual_seed(3)
+    scheduler = FlowMatchEulerScheduler(10)
+    assert diffusion_loss(Says(right), scheduler, x0, None, generator) < 1e-10
+    assert set(seen[0].tolist()) == set(range(1, 11))
 
 
 def test_unknown_prediction_type_is_named():
