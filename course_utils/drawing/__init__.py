@@ -47,6 +47,9 @@ def draw(family: str, label: int, seed: int, size: int) -> Image.Image:
     Raises:
         ValueError: If there is no such family, label or size.
 
+    Source:
+        The course's own. Chapter: the page "The pictures", "How is one made?".
+
     Example:
         >>> draw("butterflies", 2, seed=7, size=64).size
         (64, 64)
@@ -78,6 +81,9 @@ def draw_many(family: str, count: int, size: int, seed: int = 0) -> tuple[np.nda
 
     Raises:
         ValueError: If there is no such family or size, or ``count`` is out of range.
+
+    Source:
+        The course's own. Chapter: the page "The pictures", "No two alike?".
     """
     _check(family, size)
     if count not in range(_PER_SEED + 1):
@@ -106,6 +112,9 @@ def contact_sheet(
 
     Raises:
         ValueError: If there is no such family or size, or nothing to lay out.
+
+    Source:
+        The course's own. Chapter: the page "The pictures", "Sprites".
     """
     if columns < 1 or scale < 1:
         raise ValueError(f"columns is {columns!r} and scale {scale!r}; ask for 1 or more of each.")
