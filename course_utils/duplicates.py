@@ -19,7 +19,7 @@ CELLS = 16
 """Pictures are compared as grids of this many by this many average colours."""
 
 FORGIVEN = 2
-"""So many cells, those that differ most, are left out: a changed pixel or a speck."""
+"""How many cells, those that differ most, are left out, so that a speck does not count."""
 
 THRESHOLD = 5.0
 """Below this distance, in grey levels of 255, two pictures count as copies."""

@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "butterflies": tuple(BUTTERFLIES),
     "flowers": tuple(FLOWERS),
 }
-"""Families of pictures and the names of their labels: label 0 is the first name."""
+"""Families of pictures and the names of their labels, of which the first is label 0."""
 
 _DRAWERS = {"sprites": draw_sprite, "butterflies": draw_butterfly, "flowers": draw_flower}
 _PER_SEED = 1_000_000
