@@ -1,6 +1,7 @@
 # make book    build the book into _build/html (BUDGET=smoke|laptop|full, default laptop)
 # make test    prove all of it: lint, unit tests, notebooks, book, browser
 # make test-colab   the unit tests again, on the versions that Colab has
+# make bench   measure: run every file in benchmarks/ and keep what it prints beside it
 # make serve   show the built book on http://localhost:8000
 # make lab     open the chapters in JupyterLab
 # make stamp   write the address in _config.yml into notebooks, README and CITATION
@@ -11,7 +12,7 @@ BUDGET ?= laptop
 PORT ?= 8000
 BIN := .venv/bin
 export COURSE_BUDGET := $(BUDGET)
-.PHONY: book test test-colab serve lab stamp clean
+.PHONY: book test test-colab bench serve lab stamp clean
 
 book: .venv/ready
 	TQDM_DISABLE=1 $(BIN)/jupyter-book build . --all -W -n --keep-going
@@ -24,6 +25,9 @@ test: .venv/ready
 
 test-colab: .venv-colab/ready
 	.venv-colab/bin/python -m pytest --ignore=tests/test_book.py --ignore=tests/test_install.py tests
+
+bench: .venv/ready
+	for file in benchmarks/*.py; do $(BIN)/python $$file > $${file%.py}.new && mv $${file%.py}.new $${file%.py}.txt && cat $${file%.py}.txt || exit 1; done
 
 serve:
 	@test -f _build/html/index.html || { echo "No book yet: run make book first."; exit 1; }

@@ -9,7 +9,6 @@ import copy
 import hashlib
 import inspect
 import json
-import os
 import tempfile
 import time
 from dataclasses import asdict
@@ -23,20 +22,8 @@ from torch import Tensor, nn
 from course_utils import data as data_module
 from course_utils import parameterisation, training
 from course_utils.data import ImageTensors
+from course_utils.drawn import cache_folder
 from course_utils.training import TrainingConfig, TrainingRun
-
-
-def cache_folder() -> Path:
-    """Where trained networks are kept.
-
-    Returns:
-        The folder that the environment variable ``COURSE_CACHE`` names, else
-        ``.cache/course-utils`` in the home folder. It need not exist yet; delete it freely.
-
-    Source:
-        The course's own convention. Chapter: 02_schedulers.
-    """
-    return Path(os.environ.get("COURSE_CACHE") or Path.home() / ".cache" / "course-utils")
 
 
 def recipe_of(

@@ -1,98 +1,24 @@
-"""Pictures: where they come from, and how they become batches.
+"""Pictures become batches.
 
-`load_images` gives a Hugging Face data set of pictures with labels from one of three places:
-what this course brings along, the Hub, or a folder of yours. It never swaps one for another.
-`prepare` decodes and resizes every picture once into one tensor of bytes, small enough to
-keep in memory; `ImageTensors.batch` turns any rows of it into a batch in [-1, 1].
+`load_images` (of `course_utils.sources`) gives a Hugging Face data set of labelled pictures.
+`hold_out` keeps some of them back. `prepare` decodes and resizes every picture once into one
+tensor of bytes, small enough to keep in memory; `ImageTensors.batch` turns any rows of it
+into a batch in [-1, 1].
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from course_utils.folder import load_folder
+from course_utils.sources import HUB_NAMES as HUB_NAMES
+from course_utils.sources import DataUnavailableError as DataUnavailableError
+from course_utils.sources import load_images as load_images
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-HUB_NAMES = {"digits": "ylecun/mnist"}
-"""The repository on the Hub that holds the full-sized set of each name."""
-
-
-class DataUnavailableError(RuntimeError):
-    """The pictures asked for could not be had; the message says what to do about it."""
-
-
-def load_images(name: str, source: str | os.PathLike[str] = "bundled") -> "Dataset":
-    """Open a set of labelled pictures.
-
-    Args:
-        name: ``"digits"``.
-        source: ``"bundled"``: the 1,797 handwritten digits that scikit-learn brings along,
-            8x8 grey; ``"hub"``: the 60,000 training digits of MNIST, 28x28 grey, from the
-            Hugging Face Hub (needs the network once); or a folder of your own pictures,
-            one sub-folder for each label.
-
-    Returns:
-        A data set with the columns ``image`` (a Pillow image) and ``label`` (a class index
-        whose names are in ``dataset.features["label"].names``).
-
-    Raises:
-        ValueError: The name or the source is unknown, or the folder has no usable picture.
-        DataUnavailableError: The Hub did not give the set. Nothing else is loaded instead.
-
-    Source:
-        Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits" (bundled);
-        LeCun et al. 1998, MNIST (Hub). Chapter: 1, "The data".
-    """
-    if name not in HUB_NAMES:
-        raise ValueError(f"There is no data set {name!r}; choose from {sorted(HUB_NAMES)}.")
-    if source == "bundled":
-        return _bundled_digits()
-    if source == "hub":
-        return _from_hub(HUB_NAMES[name])
-    folder = Path(source)
-    if not folder.is_dir():
-        raise ValueError(
-            f"source is {os.fspath(source)!r}, which is neither 'bundled' nor 'hub' nor a "
-            f"folder that exists. Check the path; it was looked for at {folder.resolve()}."
-        )
-    return load_folder(folder)
-
-
-def _bundled_digits() -> "Dataset":
-    """scikit-learn's digits, their 17 grey values spread over 0 to 255."""
-    from datasets import ClassLabel, Dataset, Features, Image
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    arrays = (digits.images * 255 / 16).round().astype("uint8")
-    labels = ClassLabel(names=[str(label) for label in digits.target_names])
-    return Dataset.from_dict(
-        {"image": list(arrays), "label": digits.target},
-        features=Features({"image": Image(mode="L"), "label": labels}),
-    )
-
-
-def _from_hub(repository: str) -> "Dataset":
-    """The training split of a repository on the Hub, or an error that says what to do."""
-    from datasets import load_dataset
-
-    try:
-        return load_dataset(repository, split="train")
-    except Exception as error:
-        raise DataUnavailableError(
-            f"{repository!r} could not be loaded from the Hugging Face Hub: "
-            f"{type(error).__name__}: {error}\n"
-            "Check the network (python -m course_utils.check says whether the Hub answers) "
-            "and that HF_HUB_OFFLINE is not set. To go on without the Hub, say so in your "
-            "own line: source='bundled', or a folder of pictures."
-        ) from error
 
 
 def hold_out(dataset: "Dataset", count: int, seed: int = 0) -> tuple["Dataset", "Dataset"]:

@@ -1,4 +1,4 @@
-"""A folder of your own pictures as a data set, whatever they were saved as.
+"""A folder or an array of your own pictures as a data set, whatever they were saved as.
 
 Pictures come as 16-bit scans, CMYK prints, palettes, and with see-through parts; some are
 broken. Each is brought to plain 8-bit grey or RGB, or named in an error.
@@ -121,3 +121,68 @@ def to_plain(image: Image.Image) -> Image.Image:
             "L" if image.mode in ("L", "LA", "La") else "RGB"
         )
     return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+
+
+def load_array(path: Path) -> "Dataset":
+    """Open pictures that were saved as one NumPy array.
+
+    Args:
+        path: A ``.npy`` file, uint8 of shape (N, H, W, 3). If a file ``<name>_labels.npy``
+            lies beside it, that holds the labels: whole numbers from 0, shape (N,), or one
+            row of a single 1 and else zeros for each picture, shape (N, K).
+
+    Returns:
+        A data set with the columns ``image`` (mode ``"RGB"``) and ``label``, whose names are
+        the numbers. Without a file of labels every label is 0.
+
+    Raises:
+        ValueError: One of the files cannot be read, holds something else, or the two do not
+            belong together.
+
+    Source:
+        ``numpy.load``; nothing in the file is executed. Chapter: the page "The pictures",
+        "One word away".
+    """
+    from datasets import ClassLabel, Dataset, Features
+    from datasets import Image as ImageFeature
+
+    pictures = _load(path)
+    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
+        raise ValueError(
+            f"{path} holds {pictures.dtype} of shape {pictures.shape}; pictures are uint8 of "
+            "shape (N, H, W, 3), 0 to 255. Values from 0 to 1 need: "
+            "(pictures * 255).round().astype('uint8')."
+        )
+    if pictures.size == 0:
+        raise ValueError(f"{path} holds no pictures: its shape is {pictures.shape}.")
+    labels = _labels_of(path, len(pictures))
+    names = [str(label) for label in range(int(labels.max()) + 1)]
+    features = Features({"image": ImageFeature(), "label": ClassLabel(names=names)})
+    return Dataset.from_dict({"image": list(pictures), "label": labels}, features=features)
+
+
+def _labels_of(path: Path, count: int) -> np.ndarray:
+    """The labels in the file beside a file of pictures, or zeros where there is none."""
+    beside = path.with_name(f"{path.stem}_labels{path.suffix}")
+    if not beside.exists():
+        return np.zeros(count, dtype=np.int64)
+    found = _load(beside)
+    labels = found.argmax(axis=1) if found.ndim == 2 and found.size else found
+    one_hot = found.ndim != 2 or ((found == 1).sum(1) == 1).all() & ((found != 0).sum(1) == 1).all()
+    if labels.shape != (count,) or not one_hot or (labels < 0).any() or (labels % 1).any():
+        raise ValueError(
+            f"{beside} holds {found.dtype} of shape {found.shape}; for {count} pictures it must "
+            f"hold {count} whole numbers from 0, or {count} rows with a single 1 and else zeros."
+        )
+    return labels.astype(np.int64)
+
+
+def _load(path: Path) -> np.ndarray:
+    """The array in a file, which must be plain numbers."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as an array: {error}") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        raise ValueError(f"{path} is not one array of numbers, as numpy.save writes it.")
+    return array

@@ -1,6 +1,7 @@
 """Kept runs: the same thing comes back, anything else is trained, damage is never believed."""
 
 import json
+from pathlib import Path
 
 import diffusers
 import pytest
@@ -9,8 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from course_utils import cache, training
-from course_utils.cache import cache_folder, recipe_of, trained
+from course_utils.cache import recipe_of, trained
 from course_utils.data import ImageTensors
+from course_utils.drawn import cache_folder
 from course_utils.flow import FlowMatchEulerScheduler
 from course_utils.schedulers import DDPMScheduler
 from course_utils.training import TrainingConfig
@@ -187,13 +189,5 @@ def test_pictures_that_do_not_fit_are_refused_before_anything_is_written(folder)
     assert not folder.exists()
 
 
-def test_the_folder_is_the_one_asked_for(monkeypatch, tmp_path):
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
-    assert cache_folder() == tmp_path
-    monkeypatch.delenv("COURSE_CACHE")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "course-utils"
-
-
 def test_the_tests_leave_the_readers_own_cache_alone():
-    assert cache_folder() != cache.Path.home() / ".cache" / "course-utils"
+    assert cache_folder() != Path.home() / ".cache" / "course-utils"

@@ -1,74 +1,17 @@
-"""Pictures come from the place that was asked for, whole, once, and in [-1, 1]."""
+"""Pictures are split without overlap and become batches, decoded once, in [-1, 1]."""
 
 import datasets
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
 
-from course_utils import data as course_data
-from course_utils.data import DataUnavailableError, ImageTensors, hold_out, load_images, prepare
+from course_utils.data import ImageTensors, hold_out, load_images, prepare
 
 
 @pytest.fixture(scope="module")
 def digits():
     return load_images("digits")
-
-
-def test_bundled_digits_are_scikit_learns(digits):
-    truth = load_digits()
-    assert len(digits) == 1_797
-    assert digits.features["label"].names == [str(k) for k in range(10)]
-    assert digits["label"][:] == truth.target.tolist()
-    for row in (0, 100, 1796):
-        image = digits[row]["image"]
-        assert image.mode == "L"
-        recovered = np.asarray(image).astype(float) * 16 / 255
-        np.testing.assert_allclose(recovered, truth.images[row], atol=8 / 255)
-
-
-def test_unknown_name_lists_the_known():
-    with pytest.raises(ValueError, match=r"'cats'.*digits"):
-        load_images("cats")
-
-
-@pytest.mark.parametrize("source", ["Hub", "no/such/folder"])
-def test_unknown_source_is_an_error_and_never_other_data(source):
-    with pytest.raises(ValueError, match=f"'{source}'"):
-        load_images("digits", source=source)
-
-
-def test_unreachable_hub_says_what_to_do(monkeypatch):
-    monkeypatch.setitem(course_data.HUB_NAMES, "digits", "nobody/no-such-data-set")
-    with pytest.raises(DataUnavailableError, match="nobody/no-such-data-set") as error:
-        load_images("digits", source="hub")
-    assert "source='bundled'" in str(error.value)
-    assert "course_utils.check" in str(error.value)
-
-
-def test_hub_path_reads_a_repository_of_mnists_own_shape(monkeypatch, tmp_path):
-    """The real `load_dataset`, on parquet files laid out as ylecun/mnist lays them out."""
-    features = datasets.Features(
-        {
-            "image": datasets.Image(),
-            "label": datasets.ClassLabel(names=[str(k) for k in range(10)]),
-        }
-    )
-    arrays = np.arange(20 * 28 * 28, dtype=np.uint32).reshape(20, 28, 28).astype(np.uint8)
-    images = [Image.fromarray(array) for array in arrays]
-    rows = {"image": images, "label": [k % 10 for k in range(20)]}
-    folder = tmp_path / "mnist"
-    folder.mkdir()
-    table = datasets.Dataset.from_dict(rows, features=features)
-    table.to_parquet(folder / "train-00000-of-00001.parquet")
-    table.select(range(3)).to_parquet(folder / "test-00000-of-00001.parquet")
-    monkeypatch.setitem(course_data.HUB_NAMES, "digits", str(folder))
-
-    loaded = load_images("digits", source="hub")
-    assert len(loaded) == 20  # the training split, not the test split
-    np.testing.assert_array_equal(np.asarray(loaded[7]["image"]), arrays[7])
-    assert loaded["label"][:] == rows["label"]
 
 
 def test_hold_out_splits_without_overlap_and_keeps_shares(digits):

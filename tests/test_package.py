@@ -13,21 +13,27 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "course_utils"
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+DRAWING = sorted(path.stem for path in (PACKAGE / "drawing").glob("[a-z]*.py"))
+# Files by the name that they are imported under.
+FILES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
 
 # Which part may import which: a part may use those of the lines above its own.
 LAYERS = [
-    {"budget", "folder", "schedules"},
-    {"data", "sampling", "parameterisation"},
-    {"scheduler_base"},
-    {"schedulers", "flow", "denoiser"},
-    {"training", "evaluation", "plotting", "player"},
+    {"budget", "folder", "drawing", "duplicates", "schedules"},
+    {"drawn", "sampling", "parameterisation"},
+    {"sources", "scheduler_base"},
+    {"data", "plotting", "player", "schedulers", "flow", "denoiser"},
+    {"training", "evaluation"},
     {"diagram", "chapter", "cache"},
     {"check"},
 ]
 
 
-def imports_of(module):
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
+def imports_of(file):
+    tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("course_utils."):
             yield node.module.split(".")[1]
@@ -40,14 +46,22 @@ def imports_of(module):
 
 
 def test_every_module_has_a_layer():
-    assert sorted(set().union(*LAYERS)) == MODULES
+    assert sorted(set().union(*LAYERS)) == sorted([*MODULES, "drawing"])
 
 
 def test_imports_run_one_way():
     level = {module: k for k, layer in enumerate(LAYERS) for module in layer}
     for module in MODULES:
-        for used in set(imports_of(module)):
+        for used in set(imports_of(FILES[module])):
             assert level[used] < level[module], f"{module} imports {used}"
+
+
+def test_drawing_knows_nothing_else_of_ours_and_only_numpy_and_pillow():
+    for name, file in FILES.items():
+        if name.split("/")[0] == "drawing":
+            assert set(imports_of(file)) <= {"drawing"}, name
+    code = "import sys, course_utils.drawing; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("heavy", ["torch", "diffusers", "datasets", "accelerate", "matplotlib"])
@@ -65,7 +79,7 @@ def test_sampling_and_evaluation_do_not_load_the_hugging_face_libraries():
 
 
 def public_objects():
-    for name in MODULES:
+    for name in [*MODULES, "drawing", *(f"drawing.{part}" for part in DRAWING)]:
         module = importlib.import_module(f"course_utils.{name}")
         for attribute, value in vars(module).items():
             if attribute.startswith("_") or getattr(value, "__module__", "") != module.__name__:
@@ -130,9 +144,9 @@ def test_type_hints_are_complete(name):
         assert inspect.signature(thing).return_annotation is not inspect.Signature.empty
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", FILES)
 def test_files_and_functions_are_short_enough_to_read(module):
-    text = (PACKAGE / f"{module}.py").read_text()
+    text = FILES[module].read_text()
     assert len(text.splitlines()) <= 300
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
@@ -144,7 +158,7 @@ def test_files_and_functions_are_short_enough_to_read(module):
 def test_everything_public_is_used_by_the_book():
     """A function that no chapter, page, test tool or other module uses does not belong here."""
     book = "".join(p.read_text() for p in (ROOT / "book").glob("*.ipynb"))
-    code = "".join(p.read_text() for p in PACKAGE.glob("*.py"))
+    code = "".join(p.read_text() for p in FILES.values())
     for name in PUBLIC:
         last = name.split(".")[-1]
         assert last in book or len(re.findall(rf"\b{last}\b", code)) > 1, name

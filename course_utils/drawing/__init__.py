@@ -24,7 +24,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "butterflies": tuple(BUTTERFLIES),
     "flowers": tuple(FLOWERS),
 }
-"""Families of pictures and the names of their labels: label 0 is the first name."""
+"""Families of pictures and the names of their labels, of which the first is label 0."""
 
 _DRAWERS = {"sprites": draw_sprite, "butterflies": draw_butterfly, "flowers": draw_flower}
 _PER_SEED = 1_000_000
@@ -46,6 +46,9 @@ def draw(family: str, label: int, seed: int, size: int) -> Image.Image:
 
     Raises:
         ValueError: If there is no such family, label or size.
+
+    Source:
+        The course's own. Chapter: the page "The pictures", "How is one made?".
 
     Example:
         >>> draw("butterflies", 2, seed=7, size=64).size
@@ -78,6 +81,9 @@ def draw_many(family: str, count: int, size: int, seed: int = 0) -> tuple[np.nda
 
     Raises:
         ValueError: If there is no such family or size, or ``count`` is out of range.
+
+    Source:
+        The course's own. Chapter: the page "The pictures", "No two alike?".
     """
     _check(family, size)
     if count not in range(_PER_SEED + 1):
@@ -106,6 +112,9 @@ def contact_sheet(
 
     Raises:
         ValueError: If there is no such family or size, or nothing to lay out.
+
+    Source:
+        The course's own. Chapter: the page "The pictures", "Sprites".
     """
     if columns < 1 or scale < 1:
         raise ValueError(f"columns is {columns!r} and scale {scale!r}; ask for 1 or more of each.")

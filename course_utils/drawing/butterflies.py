@@ -22,6 +22,9 @@ def draw_butterfly(kind: str, seed: int, size: int) -> np.ndarray:
 
     Returns:
         uint8 array of shape ``(size, size, 3)``, equal to its own mirror image.
+
+    Source:
+        The course's own. Chapter: the page "The pictures", "Butterflies".
     """
     dice = Dice("butterflies", kind, seed)
     card = mix(rgb(dice.pick(["#f6f1e4", "#f4f2ec", "#eef1f0", "#f5efe9"])), rgb("#ffffff"), 0.3)

@@ -20,6 +20,9 @@ def draw_flower(kind: str, seed: int, size: int) -> np.ndarray:
 
     Returns:
         uint8 array of shape ``(size, size, 3)``.
+
+    Source:
+        The course's own. Chapter: the page "The pictures", "Flowers".
     """
     dice = Dice("flowers", kind, seed)
     canvas = stalks.background(dice, size)

@@ -25,6 +25,9 @@ def draw_sprite(kind: str, seed: int, size: int = GRID) -> np.ndarray:
 
     Returns:
         uint8 array of shape ``(size, size, 3)`` with at most 16 colours.
+
+    Source:
+        The course's own. Chapter: the page "The pictures", "Sprites".
     """
     dice = Dice("sprites", kind, seed)
     palette = _palette(dice)
