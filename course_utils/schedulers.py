@@ -177,7 +177,7 @@ class DDPMScheduler(_DiffusionScheduler):
             generator: Where the fresh noise comes from; a list has one per picture.
 
         Returns:
-            `StepOutput`. The last step adds no noise: it returns the guess itself.
+            `StepOutput`. The last step adds no noise; it returns the guess itself.
 
         Raises:
             TypeError: The timestep is not a whole number.
@@ -238,7 +238,7 @@ class DDIMScheduler(_DiffusionScheduler):
             generator: Where the fresh noise comes from; a list has one per picture.
 
         Returns:
-            `StepOutput`. The last step adds no noise: it returns the guess itself.
+            `StepOutput`. The last step adds no noise; it returns the guess itself.
 
         Raises:
             TypeError: The timestep is not a whole number.

@@ -19,7 +19,7 @@ SPACINGS = ("leading", "trailing", "linspace")
 """The known ways to pick a few of the T timesteps for sampling."""
 
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
-"""What a network can be trained to predict: the noise, the picture, the velocity."""
+"""What a network can be trained to predict, namely noise, picture or velocity."""
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
@@ -193,7 +193,7 @@ def rescale_zero_terminal_snr(betas: Tensor) -> Tensor:
         betas: Shape (T,) with T at least 2, each in (0, 1].
 
     Returns:
-        New betas, float32, shape (T,): the first as it was, the last exactly 1.
+        New betas, float32, shape (T,), the first as it was, the last exactly 1.
 
     Raises:
         ValueError: There is only one timestep, which cannot be both first and last.
@@ -219,8 +219,8 @@ def min_snr_weights(snr: Tensor, prediction_type: str = "epsilon", gamma: float 
         gamma: The ratio above which a timestep counts no more; above 0, 5 in the paper.
 
     Returns:
-        float32, the shape of `snr`: min(SNR, γ) for the picture, divided by SNR for the noise
-        (1 where the SNR is 0) and by SNR + 1 for the velocity.
+        float32, the shape of `snr`, holding min(SNR, γ) for the picture, divided by SNR for the
+        noise (1 where the SNR is 0) and by SNR + 1 for the velocity.
 
     Raises:
         ValueError: The prediction type is unknown, or gamma is not above 0.
