@@ -184,6 +184,8 @@ def test_a_split_that_leaves_a_side_without_a_label_is_refused(count):
         hold_out_groups(marked([0] * 10), [range(5), range(5, 10)], count)
     with pytest.raises(ValueError, match="1 groups of copies"):
         hold_out_groups(marked([0] * 10), [range(10)], 5)
+    with pytest.raises(ValueError, match="1 groups of copies"):
+        hold_out_groups(marked([0] * 10), [range(10)], 10)  # all of it is one group
 
 
 @pytest.mark.parametrize("groups", [[[0, 1], [1, 2]], [[0, 10]], [[-1, 3]]])
