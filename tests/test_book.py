@@ -3,10 +3,12 @@
 import re
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
+import numpy as np
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from course_utils import data
 from tests.conftest import ROOT
@@ -223,3 +225,9 @@ def test_the_theme_can_be_switched_and_the_figures_keep_their_card(browser, site
         tab.locator(".theme-switch-button:visible").first.click()
     assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
     tab.context.close()
+
+
+def test_the_pictures_of_the_introduction_are_there():
+    """They are made by the chapters and committed; an empty one would still be a valid file."""
+    for file in (ROOT / "book" / "images").glob("*.png"):
+        assert np.asarray(Image.open(file).convert("L")).std() > 20, file.name
