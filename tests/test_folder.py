@@ -74,7 +74,7 @@ def test_see_through_parts_are_laid_on_white(tmp_path):
 
 
 def test_see_through_palette_and_grey_are_laid_on_white():
-    grey = Image.fromarray(np.dstack([GREY, np.zeros_like(GREY)]), "LA")
+    grey = Image.fromarray(np.dstack([GREY, np.zeros_like(GREY)]))
     assert to_plain(grey).mode == "L"
     assert (np.asarray(to_plain(grey)) == 255).all()
     palette = Image.new("P", (4, 4), 0)
