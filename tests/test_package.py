@@ -37,7 +37,7 @@ LAYERS = [
 # The same inside the trainer.
 TRAINING_LAYERS = [
     {"config", "checkpoints"},
-    {"batches", "processes", "state"},
+    {"batches", "grids", "processes", "state"},
     {"loss", "output"},
     {"loop"},
     {"__init__"},

@@ -2,7 +2,7 @@
 
 Read it in this order: `config` (the numbers of a run), `batches` (what happens at step k),
 `loss`, `loop` (which puts them together), `state` and `checkpoints` (what survives a crash),
-`output` (what is kept and shown), `processes` (one or many).
+`grids` and `output` (what is kept and shown), `processes` (one or many).
 """
 
 from course_utils.training.batches import draw_batch as draw_batch

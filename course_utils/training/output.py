@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from course_utils.data import ImageTensors
+from course_utils.sampling import to_uint8
 from course_utils.training.checkpoints import (
     checkpoints,
     clear_leftovers,
@@ -24,6 +25,7 @@ from course_utils.training.checkpoints import (
     write_checkpoint,
 )
 from course_utils.training.config import TrainingConfig, check_same_run
+from course_utils.training.grids import draw_samples, image_grid
 from course_utils.training.state import TrainingState
 
 
@@ -57,6 +59,8 @@ class Output:
         self.folder = None if config.output_dir is None else Path(config.output_dir).expanduser()
         self.start: Path | None = None
         self.written: Path | None = None
+        self.ema_model: nn.Module | None = None
+        self.tracking = config.tracker is not None
         if self.folder is None:
             if resume:
                 raise ValueError(f"resume is {resume!r}, but output_dir is None: nothing was kept.")
@@ -130,6 +134,11 @@ class Output:
                     shutil.rmtree(self.folder / name, ignore_errors=True)
             else:
                 print(f"resumed {self.start} after {state.step} of {self.config.num_steps} updates")
+        if self.tracking:
+            settings = {k: "none" if v is None else v for k, v in asdict(self.config).items()}
+            # What an interrupted run logged after its last checkpoint comes a second time.
+            options = {"tensorboard": {"purge_step": state.step + 1}, "wandb": {"dir": self.folder}}
+            state.accelerator.init_trackers(self.folder.resolve().name, settings, options)
 
     def _check_same(self, before: dict[str, Any]) -> None:
         """Refuse a checkpoint of other settings, another network, scheduler or pictures."""
@@ -152,27 +161,53 @@ class Output:
         """
         if self.folder is None:
             return
-        if self._due(state, self.config.save_model_steps):
-            self._on_main(state, self._save)
+        if self.tracking and state.accelerator.is_main_process:
+            self._carefully(self._log, state)
+        for every, action in (
+            (self.config.save_image_steps, self._draw),
+            (self.config.save_model_steps, self._save),
+        ):
+            if state.step == self.config.num_steps or (every > 0 and state.step % every == 0):
+                if state.accelerator.is_main_process:
+                    self._carefully(action, state)
+                state.accelerator.wait_for_everyone()
 
-    def _due(self, state: TrainingState, every: int) -> bool:
-        last = state.step == self.config.num_steps
-        return last or (every > 0 and state.step % every == 0)
+    def _carefully(self, action: Callable[[TrainingState], None], state: TrainingState) -> None:
+        """Write something; where that fails, say so and go on training."""
+        try:
+            action(state)
+        except OSError as error:
+            free = shutil.disk_usage(_existing(self.folder)).free / 2**20
+            warnings.warn(
+                f"{error} {free:.0f} MiB are free. Training goes on, and tries again the next "
+                f"time: make room under {self.folder} before then. {self.last_good()}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
-    def _on_main(self, state: TrainingState, action: Callable[[TrainingState], None]) -> None:
-        """Let the main process write while the others wait; a failure to write stops nothing."""
-        if state.accelerator.is_main_process:
-            try:
-                action(state)
-            except OSError as error:
-                free = shutil.disk_usage(_existing(self.folder)).free / 2**20
-                warnings.warn(
-                    f"{error} {free:.0f} MiB are free. Training goes on, and tries again the next "
-                    f"time: make room under {self.folder} before then. {self.last_good()}",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-        state.accelerator.wait_for_everyone()
+    def _log(self, state: TrainingState) -> None:
+        """Send the last loss and the next learning rate to the tracker."""
+        self.tracking = False  # unless all goes well: a broken log is given up
+        rate = state.lr_scheduler.get_last_lr()[0]
+        state.accelerator.log({"loss": state.losses[-1], "learning_rate": rate}, step=state.step)
+        self.tracking = True
+
+    def _draw(self, state: TrainingState) -> None:
+        """Keep and log a sample grid."""
+        self.ema_model = state.averaged(self.ema_model)
+        images = draw_samples(self.config, self.ema_model, self.noise_scheduler)
+        path = self.folder / "samples" / f"step-{state.step:06d}.png"
+        path.parent.mkdir(exist_ok=True)
+        image_grid(images).save(path)
+        for tracker in state.accelerator.trackers if self.tracking else ():
+            if tracker.name == "tensorboard":
+                tracker.log_images({"samples": to_uint8(images)}, step=state.step)
+            elif tracker.name == "wandb":
+                tracker.log_images({"samples": [image_grid(images)]}, step=state.step)
+            else:
+                import trackio
+
+                tracker.log({"samples": trackio.Image(path)}, step=state.step)
 
     def _save(self, state: TrainingState) -> None:
         about = {"step": state.step, "config": asdict(self.config)} | self.about
@@ -193,7 +228,7 @@ class Output:
         return f"The last good checkpoint is {self.written}."
 
     def finish(self, state: TrainingState) -> None:
-        """End the run: nothing is left to be written.
+        """End the run: what the trackers still hold goes out.
 
         Args:
             state: The run's state.
@@ -201,6 +236,8 @@ class Output:
         Source:
             The course's own. Chapter: 04_butterflies.
         """
+        for tracker in state.accelerator.trackers:
+            tracker.finish()
 
 
 def probe_folder(folder: Path, size: int) -> None:
