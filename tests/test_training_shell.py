@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator, notebook_launcher
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.launch import launch_command_parser
 from diffusers import DDPMPipeline
 
 from course_utils.budget import BUDGETS
@@ -261,3 +265,36 @@ def test_first_weights_follow_from_the_seed_alone():
 def test_an_unknown_recipe_is_refused(name, budget):
     with pytest.raises(ValueError, match=r"no recipe.*digits, sprites, butterflies, flowers"):
         recipe(name, budget)
+
+
+PAGE = (ROOT / "book" / "scaling.md").read_text()
+
+
+def test_the_commands_of_the_page_on_scaling_are_understood():
+    commands = re.findall(r"```bash\n(.*?)```", PAGE, re.S)
+    assert len(commands) == 4
+    for command in commands:
+        launcher, ours = command.replace("\\\n", "").split("-m course_utils.training")
+        options = vars(make_parser().parse_args(shlex.split(ours)))
+        chosen = recipe(options["recipe"], options["budget"])
+        assert chosen.config.batch_size % options["num_processes"] == 0
+        words = shlex.split(launcher)
+        if "accelerate" in words:
+            arguments = launch_command_parser().parse_args([*words[2:], "-m", "module"])
+            assert arguments.num_processes in (None, options["num_processes"])
+
+
+def test_the_configurations_of_the_page_on_scaling_are_read_by_accelerate(tmp_path):
+    found = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+    assert len(found) == 2
+    for text, processes, machines in zip(found, (4, 16), (1, 2), strict=True):
+        (tmp_path / "config.yaml").write_text(text)
+        config = load_config_from_file(str(tmp_path / "config.yaml"))
+        assert (config.num_processes, config.num_machines) == (processes, machines)
+        assert config.distributed_type.value == "MULTI_GPU"
+
+
+def test_processes_that_found_different_checkpoints_stop(monkeypatch, tmp_path):
+    monkeypatch.setattr(Accelerator, "gather", lambda self, mine: torch.cat([mine, mine + 4]))
+    with pytest.raises(ValueError, match=r"different steps: \[0, 4\].*all machines share"):
+        short_run(output_dir=str(tmp_path))
