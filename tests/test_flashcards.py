@@ -1,0 +1,356 @@
+"""The flashcards: a sound list, and page, Anki package and CSV file that hold exactly that list."""
+
+import csv
+import html
+import importlib.util
+import json
+import re
+import sqlite3
+import sys
+import zipfile
+from collections import Counter
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from tests.conftest import ROOT
+from tests.test_book import open_page, ours
+
+PAGE = "book/flashcards"
+
+
+def load_extension():
+    path = ROOT / "book/_ext/course_flashcards.py"
+    spec = importlib.util.spec_from_file_location("course_flashcards", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+ext = load_extension()
+LIST = yaml.safe_load((ROOT / "book/flashcards.yml").read_text())
+TOC = re.findall(r"file: book/(\d\d)_", (ROOT / "_toc.yml").read_text())
+CHAPTERS = [int(number) for number in TOC]
+SHOWN = [card for card in LIST if card["chapter"] in CHAPTERS]
+texts = pytest.mark.parametrize(
+    ("side", "text"),
+    [(side, card[side]) for card in LIST for side in ("question", "answer")],
+)
+
+
+# ---- the list
+
+
+def test_every_chapter_has_at_least_twelve_cards():
+    count = Counter(card["chapter"] for card in LIST)
+    assert CHAPTERS
+    assert {n: count[n] for n in CHAPTERS if count[n] < 12} == {}
+
+
+def test_every_card_belongs_to_a_chapter_or_waits_for_the_next_ones():
+    chapters = list(dict.fromkeys(card["chapter"] for card in LIST))
+    assert chapters == sorted(chapters), "the cards stand in the order of the chapters"
+    assert all(type(n) is int for n in chapters)
+    assert chapters[: len(CHAPTERS)] == CHAPTERS
+
+
+def test_no_question_and_no_answer_stands_twice():
+    for side in ("question", "answer"):
+        words = [re.sub(r"\W+", " ", card[side]).strip().lower() for card in LIST]
+        assert [w for w, n in Counter(words).items() if n > 1] == []
+
+
+@texts
+def test_text_is_short_and_plain(side, text):
+    assert text == text.strip()
+    assert len(text) <= {"question": 120, "answer": 180}[side]
+    assert "\n" not in text
+    assert text[-1] in ("?." if side == "question" else "?.`$")
+    # nothing that only MyST or only Markdown knows: it would be read raw in Anki and in CSV
+    words = re.sub(r"`[^`]+`|\$[^$]+\$", "x", text)
+    assert not re.search(r"\{\w+\}|:::|[`*_<>]|\]\(", words)
+
+
+@texts
+def test_code_and_formulas_are_closed(side, text):
+    without = re.sub(r"`[^`]+`|\$[^$]+\$", "", text)
+    assert "`" not in without
+    assert "$" not in without
+    assert "\\" not in without, "a formula stands between dollars"
+
+
+def test_a_card_with_another_key_is_refused(tmp_path):
+    wrong = tmp_path / "cards.yml"
+    wrong.write_text("- {chapter: 1, question: Why, anwser: So.}")
+    with pytest.raises(ValueError, match="anwser"):
+        ext.all_cards(wrong)
+
+
+def test_cards_of_chapters_that_are_not_in_the_book_wait(tmp_path):
+    path = tmp_path / "cards.yml"
+    rows = [{"chapter": n, "question": f"{n}?", "answer": "Yes."} for n in (*CHAPTERS, 98)]
+    path.write_text(yaml.safe_dump(rows))
+    assert [card.chapter for card in ext.deck(path)] == CHAPTERS
+    assert len(ext.all_cards(path)) == len(CHAPTERS) + 1
+
+
+# ---- the files
+
+
+def read_package(path):
+    """The notes of an Anki package, in the order in which it shows them."""
+    with zipfile.ZipFile(path) as package:
+        assert package.testzip() is None
+        assert json.loads(package.read("media")) == {}
+        database = path.with_suffix(".anki2")
+        database.write_bytes(package.read("collection.anki2"))
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = connection.execute(
+            "SELECT flds, guid, tags, cards.did FROM cards JOIN notes ON notes.id = nid "
+            "ORDER BY due"
+        ).fetchall()
+        decks = json.loads(connection.execute("SELECT decks FROM col").fetchone()[0])
+        models = json.loads(connection.execute("SELECT models FROM col").fetchone()[0])
+    connection.close()
+    return rows, decks, models
+
+
+def from_html(text):
+    """Back from what Anki shows to what stands in the list."""
+    text = re.sub(r"</?code>", "`", re.sub(r"\\\(|\\\)", "$", text))
+    assert not re.search(r"<", text)
+    return html.unescape(text)
+
+
+@pytest.fixture
+def downloads(built_book):
+    return built_book / "_static/flashcards"
+
+
+def test_anki_package_of_the_book_holds_the_list(downloads, tmp_path):
+    copy = tmp_path / "deck.apkg"
+    copy.write_bytes((downloads / ext.APKG).read_bytes())
+    rows, decks, models = read_package(copy)
+    found = []
+    for fields, _, tags, deck in rows:
+        question, answer, chapter = fields.split("\x1f")
+        found.append(
+            {
+                "chapter": int(chapter),
+                "question": from_html(question),
+                "answer": from_html(answer),
+            }
+        )
+        assert tags.split() == [f"chapter-{chapter}"]
+        assert deck == ext.DECK_ID
+    assert found == SHOWN
+    assert decks[str(ext.DECK_ID)]["name"] == "From Noise to Butterflies"
+    assert [field["name"] for field in models[str(ext.MODEL_ID)]["flds"]] == [
+        "Question",
+        "Answer",
+        "Chapter",
+    ]
+
+
+def guids(path, cards, when):
+    ext.write_apkg(cards, path, when)
+    return [row[1] for row in read_package(path)[0]]
+
+
+def test_ids_stay_when_time_passes_and_answers_are_mended(tmp_path):
+    cards = ext.all_cards()
+    first = guids(tmp_path / "first.apkg", cards, when=1e9)
+    mended = [ext.Card(c.chapter, c.question, c.answer + " Or so.") for c in cards]
+    assert guids(tmp_path / "later.apkg", mended, when=1.1e9) == first
+    assert len(set(first)) == len(cards)
+    asked_anew = [ext.Card(c.chapter, c.question + "?", c.answer) for c in cards]
+    assert not set(guids(tmp_path / "other.apkg", asked_anew, when=1e9)) & set(first)
+    assert (ext.DECK_ID, ext.MODEL_ID) == (1690347421, 1342904785)  # known to readers' Anki
+
+
+def test_formulas_and_code_reach_anki_as_it_wants_them():
+    made = ext.to_html("Is $a < b_1$ in `x<y`, & so?")
+    assert made == r"Is \(a &lt; b_1\) in <code>x&lt;y</code>, &amp; so?"
+    assert from_html(made) == "Is $a < b_1$ in `x<y`, & so?"
+
+
+def test_csv_of_the_book_holds_the_list(downloads):
+    with (downloads / ext.CSV).open(encoding="utf-8", newline="") as file:
+        found = list(csv.DictReader(file))
+    for row in found:
+        row["chapter"] = int(row["chapter"])
+    assert found == SHOWN
+
+
+# ---- the page
+
+
+def page(built_book):
+    return BeautifulSoup((built_book / f"{PAGE}.html").read_text(), "html.parser")
+
+
+def test_page_has_every_card_with_its_formulas(built_book):
+    folded = page(built_book).select("article details.flashcard")
+    assert len(folded) == len(SHOWN) > 0
+    for node, card in zip(folded, SHOWN, strict=True):
+        assert node["data-chapter"] == str(card["chapter"])
+        for tag, side in (("summary", "question"), ("div", "answer")):
+            part = node.find(tag, recursive=False)
+            formulas = [m.get_text()[2:-2] for m in part.select("span.math")]
+            assert formulas == re.findall(r"\$([^$]+)\$", card[side])
+            assert [c.get_text() for c in part.select("code")] == re.findall(
+                "`([^`]+)`", card[side]
+            )
+
+
+def test_page_links_each_chapter_and_both_files(built_book):
+    tree = page(built_book)
+    links = [a["href"] for a in tree.select("article a[href]")]
+    for number in CHAPTERS:
+        section = tree.select_one(f"section#chapter-{number}")
+        assert f"{number:02}_" in section.select_one("p a")["href"]
+        assert len(section.select("details.flashcard")) >= 12
+    for name in (ext.APKG, ext.CSV):
+        assert f"../_static/flashcards/{name}" in links
+
+
+def test_other_pages_do_not_load_the_script(built_book):
+    assert "flashcards.js" not in (built_book / "book/intro.html").read_text()
+
+
+def test_cards_read_without_scripts(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(f"{site}/{PAGE}.html")
+    card = tab.locator("details.flashcard").first
+    assert tab.locator(".practice").count() == 0
+    assert not card.locator("> div").is_visible()
+    card.locator("summary").click()
+    assert card.locator("> div").is_visible()
+    second = tab.locator("details.flashcard").nth(1)
+    second.locator("summary").focus()
+    tab.keyboard.press("Enter")
+    assert second.locator("> div").is_visible()
+    context.close()
+
+
+@pytest.fixture
+def practice(browser, site):
+    tab, trouble = open_page(browser, site, PAGE)
+    tab.wait_for_selector(".practice-count:has-text('card 1 of')")
+    yield tab
+    assert ours(trouble) == []
+    tab.context.close()
+
+
+def front(tab):
+    return tab.locator(".practice-question > p")
+
+
+def answer(tab):
+    return tab.locator(".practice-answer > p").last
+
+
+def count(tab):
+    return tab.locator(".practice-count").inner_text()
+
+
+def is_turned(tab):
+    """Which side can be seen: exactly one of the two."""
+    tab.wait_for_timeout(50)
+    assert front(tab).is_visible() != answer(tab).is_visible()
+    return answer(tab).is_visible()
+
+
+def test_a_card_turns_by_mouse_and_goes_on_and_back(practice):
+    tab = practice
+    assert count(tab) == f"card 1 of {len(SHOWN)}, chapter {SHOWN[0]['chapter']}"
+    assert not is_turned(tab)
+    tab.locator(".practice-card").click()
+    assert is_turned(tab)
+    assert "Answer: Noisy pictures" in tab.locator(".practice-status").inner_text()
+    tab.get_by_role("button", name="Back to the question").click()
+    assert not is_turned(tab)
+    tab.get_by_role("button", name="Show the answer").click()
+    tab.get_by_role("button", name="Next card").click()
+    assert count(tab).startswith("card 2 of")
+    assert not is_turned(tab), "a new card shows its question"
+    assert front(tab).inner_text() != ""
+    for _ in range(2):
+        tab.get_by_role("button", name="Card before").click()
+    assert count(tab).startswith(f"card {len(SHOWN)} of"), "before the first is the last"
+
+
+def test_a_card_turns_and_moves_by_keyboard_alone(practice):
+    tab = practice
+    tab.locator(".practice select").focus()
+    for _ in range(3):  # shuffle, back, turn
+        tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.dataset.do") == "flip"
+    tab.keyboard.press("Space")
+    assert is_turned(tab)
+    tab.keyboard.press("Enter")
+    assert not is_turned(tab)
+    tab.keyboard.press("ArrowRight")
+    assert count(tab).startswith("card 2 of")
+    tab.keyboard.press("ArrowLeft")
+    assert count(tab).startswith("card 1 of")
+
+
+def test_a_card_turns_by_touch(browser, site):
+    phone = {"width": 390, "height": 844}
+    context = browser.new_context(has_touch=True, is_mobile=True, viewport=phone)
+    tab = context.new_page()
+    tab.goto(f"{site}/{PAGE}.html")
+    tab.wait_for_selector(".practice-count:has-text('card 1 of')")
+    tab.locator(".practice-card").tap()
+    tab.wait_for_timeout(600)
+    assert is_turned(tab)
+    tab.get_by_role("button", name="Next card").tap()
+    assert count(tab).startswith("card 2 of")
+    context.close()
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_cards_of_one_chapter(practice, chapter):
+    tab = practice
+    tab.locator(".practice select").select_option(str(chapter))
+    wanted = [card for card in SHOWN if card["chapter"] == chapter]
+    assert count(tab) == f"card 1 of {len(wanted)}, chapter {chapter}"
+    for _ in wanted[1:]:
+        tab.keyboard.press("Tab")  # leaves the select, whose own keys are the arrows
+        tab.get_by_role("button", name="Next card").click()
+        assert count(tab).endswith(f"chapter {chapter}")
+    tab.locator(".practice select").select_option("")
+    assert count(tab).startswith(f"card 1 of {len(SHOWN)},")
+
+
+def walk(tab):
+    seen = []
+    for _ in SHOWN:
+        seen.append(front(tab).inner_html())
+        tab.get_by_role("button", name="Next card").click()
+    return seen
+
+
+def test_shuffling_changes_the_order_and_loses_no_card(practice):
+    tab = practice
+    before = walk(tab)
+    assert len(set(before)) == len(SHOWN)
+    tab.get_by_role("button", name="Shuffle").click()
+    after = walk(tab)
+    assert after != before  # the same order again has a chance of one in a googol
+    assert sorted(after) == sorted(before)
+
+
+def test_formulas_of_the_practice_card_are_typeset(practice):
+    tab = practice
+    for _ in SHOWN:
+        for side in (".practice-question", ".practice-answer"):
+            assert "\\(" not in tab.locator(side).inner_text()
+        tab.get_by_role("button", name="Next card").click()
+    assert tab.locator(".practice mjx-merror").count() == 0
+    assert tab.locator("details.flashcard mjx-container").count() > 20

@@ -1,0 +1,71 @@
+"""The glossary: what the chapters define in bold is in it, and every entry leads to its chapter."""
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.test_notebooks import CHAPTERS, prose
+
+PAGE = (ROOT / "book/glossary.md").read_text()
+BODY = re.search(r"```\{glossary\}\n(.*)```", PAGE, re.S)[1]
+ENTRIES = [entry.split("\n") for entry in BODY.strip().split("\n\n")]
+TERMS = {tuple(x for x in e if x[0] != " "): " ".join(x for x in e if x[0] == " ") for e in ENTRIES}
+NAMES = [name for names in TERMS for name in names]
+
+# Bold words of the chapters that define nothing; each must still stand there in bold.
+# A word of one's own that is neither here nor in the glossary turns the test red.
+EMPHASIS = {
+    "once": "01",
+    "added": "01",
+    "between": "01",
+    "cosine": "01",  # in the glossary as cosine schedule
+    "held-out": "01",  # in the glossary as held-out pictures
+    "distribution": "02",
+    "small set": "02",
+    "to": "02",
+    "only the start": "02",
+    "noise": "02",
+    "picture": "02",
+    "weigh": "02",
+}
+
+
+def bold_words(path):
+    """Bold words that may be terms: up to four, no label before a text, no whole sentence."""
+    text = re.sub(r"^\*\*[^*]+(\.\*\*|\*\*\n)", "", prose(path), flags=re.M)
+    found = re.findall(r"\*\*([^*]+)\*\*", text)
+    return [words for words in found if len(words.split()) <= 4 and words[-1] not in ".,:?"]
+
+
+def as_term(words):
+    return words.lower().removeprefix("the ").strip()
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_every_term_that_a_chapter_defines_in_bold_is_in_the_glossary(path):
+    known = {as_term(name) for name in NAMES}
+    known |= {f"{name}s" for name in known}
+    emphasis = {words for words, chapter in EMPHASIS.items() if path.stem.startswith(chapter)}
+    words = {as_term(words) for words in bold_words(path)}
+    assert words - known - emphasis == set()
+    assert emphasis - words == set(), "no longer in bold there"
+
+
+def test_terms_stand_in_alphabetical_order_and_once():
+    first = [names[0].lower() for names in TERMS]
+    assert first == sorted(first)
+    assert len({name.lower() for name in NAMES}) == len(NAMES) > 30
+
+
+@pytest.mark.parametrize("names", TERMS, ids=lambda names: names[0])
+def test_entry_is_short_and_leads_to_a_chapter_that_uses_the_word(names):
+    meaning, link = re.fullmatch(r"\s*(.*)\[Chapter \d[^]]*\]\((.*)\)", TERMS[names]).groups()
+    assert 1 <= len(re.findall(r"\.(?= |$)", meaning)) <= 3, "one or two sentences, or three"
+    notebook, anchor = re.fullmatch(r"(\w+)\.ipynb#([\w-]+)", link).groups()
+    path = next(path for path in CHAPTERS if path.stem == notebook)
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.M)
+    assert anchor in [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings]
+    stems = [word.rstrip("s") for word in re.findall(r"[\w-]+", names[0].lower())]
+    told = prose(path).lower()
+    assert all(stem in told for stem in stems), f"{path.stem} does not speak of {names[0]}"
