@@ -23,7 +23,8 @@ from course_utils import data as data_module
 from course_utils import parameterisation, training
 from course_utils.data import ImageTensors
 from course_utils.drawn import cache_folder
-from course_utils.training import TrainingConfig, TrainingRun
+from course_utils.training import TrainingConfig, TrainingRun, batches, loop, loss, state
+from course_utils.training.checkpoints import described, digest
 
 
 def recipe_of(
@@ -44,14 +45,15 @@ def recipe_of(
     Source:
         The course's own. Chapter: 02_schedulers.
     """
-    code = "".join(inspect.getsource(m) for m in (training, parameterisation, data_module))
+    modules = (loop, batches, loss, state, parameterisation, data_module)
+    code = "".join(inspect.getsource(m) for m in modules)
     code += inspect.getsource(inspect.getmodule(type(noise_scheduler)))
     recipe = {
         "config": asdict(config),
-        "model": _described(model),
-        "weights": _digest(model.state_dict()),
-        "noise_scheduler": _described(noise_scheduler),
-        "data": _digest({"images": data.images, "labels": data.labels}) + f", flip={data.flip}",
+        "model": described(model),
+        "weights": digest(model.state_dict()),
+        "noise_scheduler": described(noise_scheduler),
+        "data": digest({"images": data.images, "labels": data.labels}) + f", flip={data.flip}",
         "code": hashlib.sha256(code.encode()).hexdigest(),
         "versions": {name: version(name) for name in ("torch", "diffusers", "accelerate")},
     }
@@ -80,12 +82,18 @@ def trained(
         and replaced; where nothing can be written, the run is still returned.
 
     Raises:
-        ValueError: The pictures do not fit the network.
+        ValueError: The pictures do not fit the network, or the settings have an output folder,
+            which a run that is only loaded would leave empty.
 
     Source:
         The course's own. Chapter: 02_schedulers.
     """
-    training.check_fit(model, data)
+    training.check_fit(model, data, config)
+    if config.output_dir is not None:
+        raise ValueError(
+            f"output_dir is {config.output_dir!r}; a run kept here writes no folder. Use train(), "
+            f"and resume=True to go on from its checkpoints."
+        )
     recipe = recipe_of(config, model, noise_scheduler, data)
     name = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
     path = cache_folder() / f"run-{name}.safetensors"
@@ -109,24 +117,6 @@ def trained(
     return run
 
 
-def _described(thing: Any) -> dict[str, Any]:
-    """The class and the settings of a network or scheduler, without what cannot matter."""
-    config = thing.config
-    settings = dict(config) if hasattr(config, "items") else asdict(config)
-    settings = {k: v for k, v in settings.items() if not k.startswith("_")}
-    return {"class": f"{type(thing).__module__}.{type(thing).__qualname__}", "config": settings}
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """One number for some named tensors: names, types, shapes and every byte."""
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
-
-
 def _save(path: Path, recipe: dict[str, Any], run: TrainingRun) -> None:
     """Write beside the goal and move into place, so that no half-written file has its name."""
     from safetensors.torch import save
@@ -135,7 +125,7 @@ def _save(path: Path, recipe: dict[str, Any], run: TrainingRun) -> None:
     tensors |= {f"ema_model.{k}": v for k, v in run.ema_model.state_dict().items()}
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     tensors["losses"] = torch.tensor(run.losses, dtype=torch.float64)
-    metadata = {"recipe": json.dumps(recipe), "digest": _digest(tensors)}
+    metadata = {"recipe": json.dumps(recipe), "digest": digest(tensors)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         try:
@@ -158,7 +148,7 @@ def _load(path: Path, recipe: dict[str, Any], model: nn.Module) -> TrainingRun:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if json.loads(metadata.get("recipe", "null")) != recipe:
         raise ValueError("it was made by other settings than its name says.")
-    if metadata.get("digest") != _digest(tensors):
+    if metadata.get("digest") != digest(tensors):
         raise ValueError("its numbers are not those that were written.")
     losses = tensors.pop("losses").tolist()
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema_model": {}}

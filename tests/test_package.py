@@ -13,7 +13,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "course_utils"
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
-DRAWING = sorted(path.stem for path in (PACKAGE / "drawing").glob("[a-z]*.py"))
+# Parts that are folders, and their public modules.
+FOLDERS = {
+    name: sorted(path.stem for path in (PACKAGE / name).glob("[a-z]*.py"))
+    for name in ("drawing", "training")
+}
 # Files by the name that they are imported under.
 FILES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"): path
@@ -29,6 +33,14 @@ LAYERS = [
     {"training", "evaluation"},
     {"diagram", "chapter", "cache", "card", "hub"},
     {"check"},
+]
+# The same inside the trainer.
+TRAINING_LAYERS = [
+    {"config", "checkpoints"},
+    {"batches", "grids", "processes", "state"},
+    {"loss", "output"},
+    {"loop"},
+    {"__init__"},
 ]
 
 
@@ -46,14 +58,24 @@ def imports_of(file):
 
 
 def test_every_module_has_a_layer():
-    assert sorted(set().union(*LAYERS)) == sorted([*MODULES, "drawing"])
+    assert sorted(set().union(*LAYERS)) == sorted([*MODULES, *FOLDERS])
+    files = {path.stem for path in (PACKAGE / "training").glob("*.py")}
+    assert set().union(*TRAINING_LAYERS) == files
 
 
 def test_imports_run_one_way():
     level = {module: k for k, layer in enumerate(LAYERS) for module in layer}
-    for module in MODULES:
-        for used in set(imports_of(FILES[module])):
-            assert level[used] < level[module], f"{module} imports {used}"
+    for name, file in FILES.items():
+        module = name.split("/")[0]
+        for used in set(imports_of(file)) - ({module} if module in FOLDERS else set()):
+            assert level[used] < level.get(module, len(LAYERS)), f"{name} imports {used}"
+
+
+def test_imports_inside_the_trainer_run_one_way():
+    level = {module: k for k, layer in enumerate(TRAINING_LAYERS) for module in layer}
+    for path in (PACKAGE / "training").glob("*.py"):
+        for used in re.findall(r"course_utils\.training\.(\w+) import", path.read_text()):
+            assert level[used] < level[path.stem], f"{path.stem} imports {used}"
 
 
 def test_drawing_knows_nothing_else_of_ours_and_only_numpy_and_pillow():
@@ -79,7 +101,7 @@ def test_sampling_and_evaluation_do_not_load_the_hugging_face_libraries():
 
 
 def public_objects():
-    for name in [*MODULES, "drawing", *(f"drawing.{part}" for part in DRAWING)]:
+    for name in [*MODULES, *FOLDERS, *(f"{n}.{part}" for n in FOLDERS for part in FOLDERS[n])]:
         module = importlib.import_module(f"course_utils.{name}")
         for attribute, value in vars(module).items():
             if attribute.startswith("_") or getattr(value, "__module__", "") != module.__name__:

@@ -1,0 +1,64 @@
+"""How wrong a network is about the noise in a batch."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.parameterisation import mixing_rates, training_target
+from course_utils.schedules import min_snr_weights
+from course_utils.training.batches import noise_and_levels
+
+_ERRORS = {
+    "mse": nn.functional.mse_loss,
+    "l1": nn.functional.l1_loss,
+    "huber": nn.functional.huber_loss,
+}
+
+
+def diffusion_loss(
+    model: nn.Module,
+    noise_scheduler: Any,
+    x0: Tensor,
+    class_labels: Tensor | None,
+    draws: torch.Generator | tuple[Tensor, Tensor],
+    loss: str = "mse",
+    min_snr_gamma: float | None = None,
+) -> Tensor:
+    """One guess at the noise of a batch, and how wrong it was.
+
+    Args:
+        model: Called as ``model(sample, timesteps, class_labels=…).sample``.
+        noise_scheduler: Gives ``add_noise``, the rates it mixes with, and in ``config`` the
+            ``num_train_timesteps`` and the ``prediction_type``.
+        x0: Clean pictures, shape (N, C, H, W), in [-1, 1].
+        class_labels: Their labels, shape (N,), or None for a network without classes.
+        draws: A CPU generator for the noise and the noise levels, or both drawn already.
+        loss: ``"mse"``, ``"l1"`` or ``"huber"``.
+        min_snr_gamma: Weigh each picture by its noise level, as `min_snr_weights` says; None
+            counts all the same.
+
+    Returns:
+        The mean error, a scalar with a gradient.
+
+    Raises:
+        ValueError: The scheduler's prediction type is unknown.
+
+    Source:
+        Ho et al. 2020, arXiv 2006.11239, eq. 14 and Algorithm 1; the other targets:
+        `course_utils.parameterisation.training_target`; weights: arXiv 2303.09556,
+        section 3.4. Chapter: 1, "Training".
+    """
+    if isinstance(draws, torch.Generator):
+        draws = noise_and_levels(noise_scheduler, x0.shape, draws)
+    noise, timesteps = (drawn.to(x0.device) for drawn in draws)
+    kind = noise_scheduler.config.prediction_type
+    noisy = noise_scheduler.add_noise(x0, noise, timesteps)
+    signal_rate, noise_rate = mixing_rates(noise_scheduler, timesteps, x0)
+    target = training_target(kind, x0, noise, signal_rate, noise_rate)
+    prediction = model(noisy, timesteps, class_labels=class_labels).sample.float()
+    if min_snr_gamma is None:
+        return _ERRORS[loss](prediction, target)
+    errors = _ERRORS[loss](prediction, target, reduction="none").flatten(1).mean(1)
+    snr = (signal_rate / noise_rate).square().flatten()
+    return (min_snr_weights(snr, kind, min_snr_gamma) * errors).mean()

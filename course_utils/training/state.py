@@ -1,0 +1,140 @@
+"""What changes while a run goes on: weights, their average, the optimiser, the losses."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What `train` leaves behind.
+
+    Attributes:
+        model: The network with its last weights, in training mode.
+        ema_model: A copy with the averaged weights, in evaluation mode: sample with this.
+        losses: The loss of each update, a list of ``num_steps`` floats.
+    """
+
+    model: nn.Module
+    ema_model: nn.Module
+    losses: list[float] = field(repr=False)
+
+
+class TrainingState:
+    """All that a checkpoint must hold for a run to go on as if it had never stopped.
+
+    Args:
+        config: The numbers of the run.
+        model: The network.
+        accelerator: Accelerate's `Accelerator`.
+
+    Source:
+        AdamW: arXiv 1711.05101. Averaged weights: Ho et al. 2020, arXiv 2006.11239, appendix
+        B. Chapter: 04_butterflies.
+    """
+
+    def __init__(self, config: TrainingConfig, model: nn.Module, accelerator: Any) -> None:
+        from diffusers.training_utils import EMAModel
+
+        self.config = config
+        self.accelerator = accelerator
+        self.network = model
+        self.ema = EMAModel(model.parameters(), decay=config.ema_decay, foreach=True)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, fused=True)
+        self._start_lr_scheduler(optimizer, step=0)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.ema.to(accelerator.device)
+        self.losses: list[float] = []
+
+    def _start_lr_scheduler(self, optimizer: Any, step: int) -> None:
+        """The cosine with warm-up, counted in updates, at the place it has before `step`."""
+        from diffusers.optimization import get_cosine_schedule_with_warmup
+
+        for group in optimizer.param_groups:
+            group["initial_lr"] = self.config.learning_rate
+        self.lr_scheduler = get_cosine_schedule_with_warmup(
+            optimizer, self.config.num_warmup_steps, self.config.num_steps, last_epoch=step - 1
+        )
+
+    @property
+    def step(self) -> int:
+        """How many updates have been made."""
+        return len(self.losses)
+
+    def averaged(self, onto: nn.Module | None = None) -> nn.Module:
+        """The network with its averaged weights, in evaluation mode.
+
+        Args:
+            onto: A copy of the network to write them into; None makes one.
+
+        Returns:
+            That copy.
+
+        Source:
+            Ho et al. 2020, arXiv 2006.11239, appendix B. Chapter: 04_butterflies.
+        """
+        onto = copy.deepcopy(self.network).eval() if onto is None else onto
+        self.ema.copy_to(onto.parameters())
+        return onto
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every number of the state, by name.
+
+        Returns:
+            Tensors on the CPU, ready for a safetensors file.
+
+        Source:
+            The course's own. Chapter: 04_butterflies.
+        """
+        found = {f"model.{name}": t for name, t in self.network.state_dict().items()}
+        found |= {f"ema.{k}": t for k, t in enumerate(self.ema.shadow_params)}
+        for k, slots in self.optimizer.state_dict()["state"].items():
+            found |= {f"optimizer.{k}.{slot}": torch.as_tensor(t) for slot, t in slots.items()}
+        scaler = {} if self.accelerator.scaler is None else self.accelerator.scaler.state_dict()
+        found |= {f"scaler.{name}": torch.tensor(value) for name, value in scaler.items()}
+        found["losses"] = torch.tensor(self.losses, dtype=torch.float64)
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Put everything back to where it was when `tensors` was called.
+
+        Args:
+            tensors: What `tensors` gave.
+
+        Source:
+            The course's own. Chapter: 04_butterflies.
+        """
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = tensor
+        self.network.load_state_dict(parts["model"])
+        for k, shadow in enumerate(self.ema.shadow_params):
+            shadow.copy_(parts["ema"][str(k)])
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in parts.get("optimizer", {}).items():
+            number, _, slot = name.partition(".")
+            slots.setdefault(int(number), {})[slot] = tensor
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": slots})
+        if "scaler" in parts:
+            scaler = {name: tensor.item() for name, tensor in parts["scaler"].items()}
+            self.accelerator.scaler.load_state_dict(scaler)
+        self.losses[:] = parts["losses"][""].tolist()
+        self.ema.optimization_step = self.step
+        self._start_lr_scheduler(self.optimizer.optimizer, self.step)
+
+    def result(self) -> TrainingRun:
+        """The run as it stands.
+
+        Returns:
+            The network, a copy with averaged weights, and every loss.
+
+        Source:
+            The course's own. Chapter: 1, "The same through the package".
+        """
+        return TrainingRun(self.network, self.averaged(), self.losses)

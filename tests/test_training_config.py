@@ -1,0 +1,92 @@
+"""The settings of a run: every field has its rule, every rule is held, a run stays itself."""
+
+import inspect
+import math
+from dataclasses import asdict, fields
+
+import pytest
+
+from course_utils.training import TrainingConfig, steps_for_epochs
+from course_utils.training.config import FREE_FIELDS, check_same_run
+
+WRONG = {
+    "num_steps": [0, 1.5, "10", True],
+    "image_size": [0, "64"],
+    "batch_size": [0, -1, 2.0],
+    "gradient_accumulation_steps": [0, None],
+    "num_processes": [0, 1.5],
+    "learning_rate": [0.0, 1.0, math.nan, "1e-3", None],
+    "num_warmup_steps": [-1, 1_001, 0.1],
+    "max_grad_norm": [0.0, math.inf, "1"],
+    "ema_decay": [-0.1, 1.0, None],
+    "loss": ["rmse", None, 1],
+    "min_snr_gamma": [0, -5.0, "5"],
+    "label_dropout": [-0.1, 1.0],
+    "max_loss": [0, math.nan],
+    "mixed_precision": ["half", None, "fp8"],
+    "seed": [-1, 0.5],
+    "output_dir": ["", " ", 3],
+    "overwrite_output_dir": ["yes", 1],
+    "save_image_steps": [-1, 2.5, None],
+    "save_model_steps": [-1, None],
+    "keep_checkpoints": [0, None],
+    "eval_batch_size": [0],
+    "eval_inference_steps": [0],
+    "tracker": ["mlflow", ""],
+    "push_to_hub": ["yes", None],
+    "hub_model_id": ["", 4],
+    "hub_private_repo": ["no"],
+}
+
+
+def test_each_field_is_annotated_and_can_be_set_alone():
+    assert TrainingConfig(image_size=64).image_size == 64
+    assert asdict(TrainingConfig())["num_steps"] == 1_000
+    assert inspect.get_annotations(TrainingConfig).keys() == WRONG.keys()
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in WRONG.items() for v in vs])
+def test_an_impossible_value_is_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=rf"^{name} is .*it must be ") as error:
+        TrainingConfig(**{name: value})
+    assert repr(value) in str(error.value)
+
+
+def test_what_needs_a_folder_is_refused_without_one():
+    for change in ({"tracker": "tensorboard"}, {"push_to_hub": True}):
+        with pytest.raises(ValueError, match="output_dir"):
+            TrainingConfig(**change)
+        TrainingConfig(output_dir="somewhere", **change)
+
+
+def test_settings_cannot_be_changed_behind_a_runs_back():
+    with pytest.raises(AttributeError):
+        TrainingConfig().seed = 3
+
+
+def test_epochs_are_counted_as_the_tutorial_does():
+    assert steps_for_epochs(50, 1_000, 16) == 50 * 63  # its progress bar said 63
+    assert steps_for_epochs(3, 10, 5) == 6
+    with pytest.raises(ValueError, match="num_images 0"):
+        steps_for_epochs(1, 0, 4)
+
+
+ANOTHER = {"mixed_precision": "bf16", "loss": "l1", "tracker": "tensorboard", "output_dir": "b"}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(TrainingConfig)])
+def test_a_run_is_resumed_with_the_same_settings_but_for_those_that_decide_nothing(name):
+    first = TrainingConfig(output_dir="a")
+    value = getattr(first, name)
+    another = ANOTHER.get(name, 7 if value is None else not value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        another = value * 0.5 if isinstance(value, float) and value else value + 1
+    if name in ("hub_model_id", "label_dropout"):
+        another = {"hub_model_id": "me/it", "label_dropout": 0.5}[name]
+    second = TrainingConfig(**({"output_dir": "a"} | {name: another}))
+    assert second != first
+    if name in FREE_FIELDS:
+        check_same_run(asdict(first), second)
+    else:
+        with pytest.raises(ValueError, match=f"settings: {name} was "):
+            check_same_run(asdict(first), second)
