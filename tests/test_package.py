@@ -38,9 +38,9 @@ LAYERS = [
 TRAINING_LAYERS = [
     {"config", "checkpoints"},
     {"batches", "grids", "processes", "state"},
-    {"loss", "output"},
+    {"loss", "output", "recipes"},
     {"loop"},
-    {"__init__"},
+    {"__init__", "__main__"},
 ]
 
 

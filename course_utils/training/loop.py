@@ -50,7 +50,7 @@ def train(
         ValueError: The pictures do not fit the network, or a checkpoint does not fit the run.
         FileExistsError: The output folder holds another run's checkpoints.
         OSError: The output folder cannot be written, or has too little room.
-        RuntimeError: There are fewer processes than were asked for.
+        WrongProcessCountError: There are fewer processes than were asked for.
         FloatingPointError: The loss is no longer a number, or far too large; says at which
             step, and which checkpoint is the last good one.
 

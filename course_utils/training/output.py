@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from course_utils.data import ImageTensors
@@ -124,7 +125,7 @@ class Output:
             self._check_same(before)
             state.load(tensors)
             self.written = self.start
-        state.accelerator.wait_for_everyone()  # nobody reads any more what is cleared away now
+        _check_together(state)  # so that nobody still reads what is cleared away now
         if state.accelerator.is_main_process:
             weights = 4 * sum(p.numel() for p in state.network.parameters())
             probe_folder(self.folder, 4 * weights * (self.config.keep_checkpoints + 1))
@@ -238,6 +239,17 @@ class Output:
         """
         for tracker in state.accelerator.trackers:
             tracker.finish()
+
+
+def _check_together(state: TrainingState) -> None:
+    """Wait for all processes, and refuse to go on from different places."""
+    mine = torch.tensor([state.step], device=state.accelerator.device)
+    steps = state.accelerator.gather(mine).tolist()
+    if len(set(steps)) > 1:
+        raise ValueError(
+            f"The processes found checkpoints of different steps: {steps}. output_dir must be on "
+            f"a disk that all machines share."
+        )
 
 
 def probe_folder(folder: Path, size: int) -> None:

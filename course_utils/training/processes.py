@@ -8,6 +8,10 @@ import torch
 from course_utils.training.config import TrainingConfig
 
 
+class WrongProcessCountError(RuntimeError):
+    """A run has another number of processes than was asked for; the message says what to do."""
+
+
 def start_accelerator(config: TrainingConfig, **options: Any) -> Any:
     """Make Accelerate's `Accelerator` for a run, and check that it is what was asked for.
 
@@ -22,7 +26,7 @@ def start_accelerator(config: TrainingConfig, **options: Any) -> Any:
         An ``accelerate.Accelerator``.
 
     Raises:
-        RuntimeError: There are fewer processes than were asked for.
+        WrongProcessCountError: There are fewer processes than were asked for.
         ValueError: The batch cannot be cut into equal parts, or the precision does not go
             together with the device or with the launcher's.
 
@@ -79,16 +83,16 @@ def _check_number(config: TrainingConfig, found: int) -> None:
     """Refuse to run as another number of processes than was asked for."""
     announced = announced_processes()
     remedy = (
-        "On a CPU start them with: "
-        "ACCELERATE_USE_CPU=true torchrun --nproc_per_node 2 -m course_utils.training …"
+        "On a CPU start them with: ACCELERATE_USE_CPU=true "
+        "torchrun --standalone --nproc_per_node 2 -m course_utils.training …"
     )
     if found < announced:
-        raise RuntimeError(
+        raise WrongProcessCountError(
             f"The launcher was asked for {announced} processes or more, and this is a run of "
             f"{found}: each would train for itself. {remedy}"
         )
     if config.num_processes not in (None, found):
-        raise RuntimeError(
+        raise WrongProcessCountError(
             f"num_processes is {config.num_processes}, and this is a run of {found}. {remedy}"
         )
 

@@ -1,0 +1,250 @@
+"""A data set, a network and settings that go together, for each budget: one place for all.
+
+The chapters and ``python -m course_utils.training`` take them from here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_utils.budget import BUDGETS, current_budget
+from course_utils.data import ImageTensors, load_images, prepare
+from course_utils.training.config import TrainingConfig, steps_for_epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is trained on what, and how.
+
+    Attributes:
+        name: The data set, as `course_utils.data.load_images` takes it.
+        config: The numbers of the run; `image_size` is set.
+        channels: 1 for grey pictures, 3 for RGB.
+        flip: Whether batches mirror pictures at random.
+        conditional: Whether the network is told the label.
+        network: Arguments of ``UNet2DModel`` beyond size, channels and classes.
+        count: How many pictures to draw, where they are drawn; None for the usual number.
+    """
+
+    name: str
+    config: TrainingConfig
+    channels: int = 3
+    flip: bool = False
+    conditional: bool = False
+    network: dict[str, Any]
+    count: int | None = None
+
+    def data(self, source: str | Path | None = None) -> ImageTensors:
+        """Open and prepare the pictures.
+
+        Args:
+            source: As `course_utils.data.load_images` takes it; None for the course's own.
+
+        Returns:
+            The pictures at the recipe's size.
+
+        Source:
+            The course's own. Chapter: 04_butterflies.
+        """
+        drawn = source == "drawn" or (source is None and self.name != "digits")
+        images = load_images(self.name, source, count=self.count if drawn else None)
+        return prepare(images, self.config.image_size, self.channels, self.flip)
+
+    def model(self, num_classes: int | None = None) -> nn.Module:
+        """The untrained network; its first weights follow from the recipe's seed.
+
+        Args:
+            num_classes: How many labels the data have; counts only where the recipe is
+                `conditional`. A dropped label gets a class of its own.
+
+        Returns:
+            A ``diffusers.UNet2DModel``.
+
+        Source:
+            Ho et al. 2020, arXiv 2006.11239, appendix B. Chapter: 04_butterflies.
+        """
+        from diffusers import UNet2DModel
+
+        extra = 1 if self.config.label_dropout > 0 else 0
+        with torch.random.fork_rng():
+            torch.manual_seed(self.config.seed)
+            return UNet2DModel(
+                sample_size=self.config.image_size,
+                in_channels=self.channels,
+                out_channels=self.channels,
+                num_class_embeds=num_classes + extra if self.conditional else None,
+                **self.network,
+            )
+
+    def noise_scheduler(self) -> Any:
+        """A cosine of 1,000 levels, which ends in pure noise, and the velocity as the target.
+
+        Returns:
+            A ``diffusers.DDPMScheduler``.
+
+        Source:
+            Nichol and Dhariwal 2021, arXiv 2102.09672, equation (17); Salimans and Ho 2022,
+            arXiv 2202.00512. Chapter: 04_butterflies.
+        """
+        from diffusers import DDPMScheduler
+
+        return DDPMScheduler(
+            1_000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"
+        )
+
+
+def recipe(name: str, budget: str | None = None) -> Recipe:
+    """The recipe of a data set at a budget.
+
+    Args:
+        name: One of `RECIPES`.
+        budget: ``"smoke"``, ``"laptop"`` or ``"full"``; None takes the current one.
+
+    Returns:
+        The recipe; ``dataclasses.replace`` gives it other settings.
+
+    Raises:
+        ValueError: There is no such recipe or budget.
+
+    Source:
+        The course's own. Chapter: 04_butterflies.
+    """
+    budget = current_budget() if budget is None else budget
+    if name not in RECIPES or budget not in BUDGETS:
+        raise ValueError(
+            f"There is no recipe {name!r} at budget {budget!r}; choose from "
+            f"{', '.join(RECIPES)} and {', '.join(BUDGETS)}."
+        )
+    return RECIPES[name](BUDGETS.index(budget))
+
+
+def _blocks(
+    widths: tuple[int, ...], layers: int, attention: int | None = None, groups: int = 32
+) -> dict[str, Any]:
+    """Plain blocks of these widths; one level, counted from the top, may have attention."""
+    plain = range(len(widths))
+    down = ["AttnDownBlock2D" if k == attention else "DownBlock2D" for k in plain]
+    up = ["AttnUpBlock2D" if k == attention else "UpBlock2D" for k in plain]
+    return {
+        "block_out_channels": widths,
+        "layers_per_block": layers,
+        "down_block_types": tuple(down),
+        "up_block_types": tuple(reversed(up)),
+        "norm_num_groups": groups,
+    }
+
+
+_SMOKE = {
+    "num_steps": 8,
+    "num_warmup_steps": 2,
+    "ema_decay": 0.5,
+    "save_image_steps": 4,
+    "save_model_steps": 4,
+    "eval_batch_size": 4,
+    "eval_inference_steps": 4,
+}
+
+
+def _digits(k: int) -> Recipe:
+    """Chapter 1's better recipe."""
+    settings = (
+        _SMOKE | {"image_size": 8, "learning_rate": 3e-3},
+        {"image_size": 16, "num_steps": 700, "learning_rate": 4e-3, "ema_decay": 0.99},
+        {"image_size": 28, "num_steps": 2_800, "learning_rate": 2e-3, "ema_decay": 0.998},
+    )
+    return Recipe(
+        name="digits",
+        config=TrainingConfig(**settings[k]),
+        channels=1,
+        conditional=True,
+        network=_blocks((16, 32, 64), 1, groups=8),
+    )
+
+
+def _sprites(k: int) -> Recipe:
+    settings = (
+        _SMOKE | {"image_size": 16, "batch_size": 16},
+        {"image_size": 16, "num_steps": 600, "batch_size": 32, "ema_decay": 0.99},
+        {"image_size": 16, "num_steps": 30_000, "batch_size": 100, "ema_decay": 0.999},
+    )
+    widths = ((16, 16), (64, 64), (128, 64))[k]  # the last: 3,774,467 parameters
+    return Recipe(
+        name="sprites",
+        config=TrainingConfig(**settings[k]),
+        flip=False,
+        network=_blocks(widths, 2, groups=16),
+        count=(100, None, None)[k],
+    )
+
+
+def _butterflies(k: int) -> Recipe:
+    """At the full budget the tutorial's own network and numbers: 50 epochs of 1,000 pictures."""
+    tutorial = {
+        "image_size": 128,
+        "num_steps": steps_for_epochs(50, 1_000, 16),
+        "batch_size": 16,
+        "learning_rate": 1e-4,
+        "num_warmup_steps": 500,
+        "ema_decay": 0.998,
+        "mixed_precision": "fp16",
+        "save_image_steps": steps_for_epochs(10, 1_000, 16),
+        "save_model_steps": steps_for_epochs(30, 1_000, 16),
+    }
+    settings = (
+        _SMOKE | {"image_size": 16, "batch_size": 8},
+        {"image_size": 32, "num_steps": 1_200, "batch_size": 16, "ema_decay": 0.99},
+        tutorial,
+    )
+    network = (
+        _blocks((16, 16), 1, groups=8),
+        _blocks((32, 64, 64), 2, attention=2, groups=32),
+        _blocks((128, 128, 256, 256, 512, 512), 2, attention=4),
+    )
+    return Recipe(
+        name="butterflies",
+        config=TrainingConfig(**settings[k]),
+        flip=True,
+        network=network[k],
+        count=(100, None, None)[k],
+    )
+
+
+def _flowers(k: int) -> Recipe:
+    settings = (
+        _SMOKE | {"image_size": 16, "batch_size": 8},
+        {"image_size": 32, "num_steps": 1_200, "batch_size": 16, "ema_decay": 0.99},
+        {
+            "image_size": 64,
+            "num_steps": 50_000,
+            "batch_size": 64,
+            "learning_rate": 1e-4,
+            "num_warmup_steps": 300,
+            "ema_decay": 0.999,
+            "save_image_steps": 1_000,
+            "save_model_steps": 1_000,
+        },
+    )
+    network = (
+        _blocks((16, 16), 1, groups=8),
+        _blocks((32, 64, 64), 2, attention=2, groups=32),
+        _blocks((128, 256, 512, 512), 2, attention=3),
+    )
+    return Recipe(
+        name="flowers",
+        config=TrainingConfig(**settings[k]),
+        flip=True,
+        network=network[k],
+        count=(110, None, None)[k],
+    )
+
+
+RECIPES = {
+    "digits": _digits,
+    "sprites": _sprites,
+    "butterflies": _butterflies,
+    "flowers": _flowers,
+}
+"""The recipes there are; `recipe` makes them."""
