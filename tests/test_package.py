@@ -31,7 +31,7 @@ LAYERS = [
     {"sources", "scheduler_base"},
     {"data", "plotting", "player", "schedulers", "flow", "denoiser"},
     {"training", "evaluation"},
-    {"diagram", "chapter", "cache"},
+    {"diagram", "chapter", "cache", "card", "hub"},
     {"check"},
 ]
 # The same inside the trainer.
