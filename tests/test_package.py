@@ -26,8 +26,8 @@ FILES = {
 
 # Which part may import which: a part may use those of the lines above its own.
 LAYERS = [
-    {"budget", "folder", "drawing", "duplicates", "schedules"},
-    {"drawn", "sampling", "parameterisation"},
+    {"budget", "folder", "drawing", "duplicates", "schedules", "unet_parts"},
+    {"drawn", "sampling", "parameterisation", "unet"},
     {"sources", "scheduler_base"},
     {"data", "plotting", "player", "schedulers", "flow", "denoiser"},
     {"training", "evaluation"},
