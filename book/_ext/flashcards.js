@@ -28,7 +28,7 @@
         <button type="button" data-do="flip" class="practice-flip"></button>
         <button type="button" data-do="on" aria-label="Next card">&#8594;</button>
       </div>
-      <p class="practice-keys">With keys: space turns the card, the arrows go back and on.</p>
+      <p class="practice-keys">With the keyboard: tab to the middle button. Space turns the card, the arrow keys go back and on.</p>
       <p class="practice-status" role="status"></p>
     </section>`;
 
