@@ -159,8 +159,8 @@ def test_a_launcher_with_another_precision_is_refused(monkeypatch):
 
 def test_a_command_that_is_killed_is_resumed_by_the_same_command(tmp_path):
     """Killed from outside, at a moment that nobody has chosen, long before its end."""
-    command = ["digits", *QUICK, "--num-steps", "60", "--batch-size", "8", "--resume"]
-    command += ["--save-model-steps", "20"]
+    command = ["digits", *QUICK, "--num-steps", "40", "--batch-size", "8", "--resume"]
+    command += ["--save-model-steps", "10"]
     killed, whole = [*command, "--output-dir", str(tmp_path / "killed")], tmp_path / "whole"
     process = subprocess.Popen(
         [sys.executable, "-m", "course_utils.training", *killed],
@@ -168,15 +168,15 @@ def test_a_command_that_is_killed_is_resumed_by_the_same_command(tmp_path):
         env=ENV,
         stderr=subprocess.DEVNULL,
     )
-    first = tmp_path / "killed" / "checkpoints" / "checkpoint-000020"
+    first = tmp_path / "killed" / "checkpoints" / "checkpoint-000010"
     while not first.exists() and process.poll() is None:
         time.sleep(0.005)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert len(losses(tmp_path / "killed")) < 60
+    assert len(losses(tmp_path / "killed")) < 40
     assert main(killed) == main([*command, "--output-dir", str(whole)]) == 0
     ends = [read_checkpoint(checkpoints(f / "checkpoints")[-1])[1] for f in tmp_path.iterdir()]
-    assert len(ends[0]["losses"]) == 60
+    assert len(ends[0]["losses"]) == 40
     assert digest(ends[0]) == digest(ends[1])
 
 

@@ -19,7 +19,7 @@ from course_utils.budget import BUDGETS
 from course_utils.data import DataUnavailableError
 from course_utils.training.config import TrainingConfig
 from course_utils.training.loop import train
-from course_utils.training.processes import WrongProcessCountError
+from course_utils.training.processes import WrongProcessCountError, check_process_count
 from course_utils.training.recipes import RECIPES, Recipe, recipe
 
 NOT_HERE = ("push_to_hub", "hub_model_id", "hub_private_repo", "image_size")
@@ -106,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(chosen: Recipe, source: str | None, resume: bool | str) -> None:
     """Train by a recipe and save the finished model."""
+    # Before the pictures are loaded; train() looks again at what has come of it.
+    check_process_count(chosen.config, int(os.environ.get("WORLD_SIZE") or 1))
     from accelerate import PartialState
     from diffusers import DDPMPipeline
 

@@ -47,7 +47,7 @@ def start_accelerator(config: TrainingConfig, **options: Any) -> Any:
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         **options,
     )
-    _check_number(config, accelerator.num_processes)
+    check_process_count(config, accelerator.num_processes)
     parts = config.gradient_accumulation_steps * accelerator.num_processes
     if config.batch_size % parts:
         raise ValueError(
@@ -79,8 +79,19 @@ def announced_processes() -> int:
     return 2 if launched else 1
 
 
-def _check_number(config: TrainingConfig, found: int) -> None:
-    """Refuse to run as another number of processes than was asked for."""
+def check_process_count(config: TrainingConfig, found: int) -> None:
+    """Refuse to run as another number of processes than was asked for.
+
+    Args:
+        config: Its `num_processes` counts.
+        found: How many processes this run has.
+
+    Raises:
+        WrongProcessCountError: The launcher or the settings asked for another number.
+
+    Source:
+        The course's own. Chapter: the page "Many GPUs, many machines".
+    """
     announced = announced_processes()
     remedy = (
         "On a CPU start them with: ACCELERATE_USE_CPU=true "
