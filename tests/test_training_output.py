@@ -20,17 +20,20 @@ QUICK = {"eval_inference_steps": 2, "eval_batch_size": 4, "save_image_steps": 2}
 
 
 def test_drawing_and_keeping_does_not_change_the_training(tmp_path):
+    first, second = network(dropout=0.2), network(dropout=0.2)
     torch.manual_seed(1)
-    plain = short_run(model=network(dropout=0.2))
+    plain = short_run(model=first)
     torch.manual_seed(2)
+    before = torch.get_rng_state()
     kept = short_run(
-        model=network(dropout=0.2),
+        model=second,
         output_dir=str(tmp_path),
         save_model_steps=1,
         tracker="tensorboard",
         **QUICK | {"save_image_steps": 1},
     )
     assert_same(plain, kept)
+    assert torch.equal(torch.get_rng_state(), before)  # nor your own random numbers
     assert len(list((tmp_path / "samples").iterdir())) == 6
 
 

@@ -215,6 +215,21 @@ def test_bf16_trains_nearly_as_full_precision_does_and_the_two_can_follow_each_o
     assert_same(full, again)
 
 
+def test_after_bf16_the_networks_are_plain_ones_with_weights_of_their_own():
+    run = short_run(mixed_precision="bf16", learning_rate=0.01)
+    batch = draw_batch(settings(), pictures(), DDPMScheduler(), 0, 10)
+    for found in (run.model, run.ema_model):
+        plain = network()
+        plain.load_state_dict(found.state_dict())
+        with torch.no_grad():
+            answers = [
+                m(batch.x0, batch.timesteps, batch.class_labels).sample
+                for m in (found.eval(), plain.eval())
+            ]
+        assert torch.equal(*answers)
+    assert not torch.equal(weights(run.model), weights(run.ema_model))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, on which fp16 works")
 def test_fp16_without_a_gpu_is_refused():
     with pytest.raises(ValueError, match="'fp16', which needs a GPU"):

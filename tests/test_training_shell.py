@@ -157,20 +157,26 @@ def test_a_launcher_with_another_precision_is_refused(monkeypatch):
     assert len(short_run(mixed_precision="bf16", num_steps=2).losses) == 2
 
 
-def test_a_command_that_is_killed_is_resumed_by_the_same_command(alone, tmp_path):
-    command = ["-m", "course_utils.training", "digits", *QUICK, "--resume", "--output-dir"]
-    command += [str(tmp_path)]
+def test_a_command_that_is_killed_is_resumed_by_the_same_command(tmp_path):
+    """Killed from outside, at a moment that nobody has chosen, long before its end."""
+    command = ["digits", *QUICK, "--num-steps", "60", "--batch-size", "8", "--resume"]
+    command += ["--save-model-steps", "20"]
+    killed, whole = [*command, "--output-dir", str(tmp_path / "killed")], tmp_path / "whole"
     process = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=ENV, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "course_utils.training", *killed],
+        cwd=ROOT,
+        env=ENV,
+        stderr=subprocess.DEVNULL,
     )
-    first = tmp_path / "checkpoints" / "checkpoint-000004"
+    first = tmp_path / "killed" / "checkpoints" / "checkpoint-000020"
     while not first.exists() and process.poll() is None:
         time.sleep(0.005)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert main(command[2:]) == 0
-    assert losses(tmp_path) == losses(alone)
-    ends = [read_checkpoint(checkpoints(f / "checkpoints")[-1])[1] for f in (tmp_path, alone)]
+    assert len(losses(tmp_path / "killed")) < 60
+    assert main(killed) == main([*command, "--output-dir", str(whole)]) == 0
+    ends = [read_checkpoint(checkpoints(f / "checkpoints")[-1])[1] for f in tmp_path.iterdir()]
+    assert len(ends[0]["losses"]) == 60
     assert digest(ends[0]) == digest(ends[1])
 
 

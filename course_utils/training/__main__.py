@@ -6,6 +6,7 @@ The same command runs under Accelerate's launchers in many processes.
 import argparse
 import os
 import re
+import shutil
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -119,7 +120,10 @@ def run(chosen: Recipe, source: str | None, resume: bool | str) -> None:
     done = train(config, model, noise_scheduler, data, resume=resume)
     if tell:
         folder = Path(config.output_dir).expanduser() / "model"
-        DDPMPipeline(unet=done.ema_model, scheduler=noise_scheduler).save_pretrained(folder)
+        part = folder.with_name(".model.part")  # a killed write must not leave half a model
+        DDPMPipeline(unet=done.ema_model, scheduler=noise_scheduler).save_pretrained(part)
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
         print(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder}")
     PartialState().destroy_process_group()
 

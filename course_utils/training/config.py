@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 LOSSES = ("mse", "l1", "huber")
-"""How a wrong answer can be counted: squared, absolute, or squared near 0 and absolute beyond."""
+"""How a wrong answer can count; huber is squared near 0 and absolute beyond 1."""
 
 TRACKERS = ("tensorboard", "wandb", "trackio")
 """Where curves and sample grids can be sent to."""

@@ -160,7 +160,7 @@ def _digits(k: int) -> Recipe:
         config=TrainingConfig(**settings[k]),
         channels=1,
         conditional=True,
-        network=_blocks((16, 32, 64), 1, groups=8),
+        network=_blocks(((8, 16, 32), (16, 32, 64), (16, 32, 64))[k], 1, groups=8),
     )
 
 

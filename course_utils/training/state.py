@@ -132,9 +132,11 @@ class TrainingState:
         """The run as it stands.
 
         Returns:
-            The network, a copy with averaged weights, and every loss.
+            The network, without what Accelerate has wrapped around it, a copy with averaged
+            weights, and every loss.
 
         Source:
             The course's own. Chapter: 1, "The same through the package".
         """
-        return TrainingRun(self.network, self.averaged(), self.losses)
+        network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        return TrainingRun(network, self.averaged(), self.losses)
