@@ -24,7 +24,7 @@ from course_utils.chapter import peak_memory
 from course_utils.unet import UNet
 from course_utils.unet_parts import Attention
 
-DIMS, SIZE, BATCH, STEPS, TURNS = (32, 64, 128, 256), 64, 4, 4, 3
+DIMS, SIZE, BATCH, STEPS, TURNS = (32, 64, 128, 256), 64, 4, 3, 3
 
 
 class PlainAttention(Attention):

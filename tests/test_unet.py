@@ -180,6 +180,14 @@ def test_levels_halve_and_double_except_the_last():
         assert UpLevel(24, 16, 8, last)(below, (x, x), time).shape == (2, 16, *size)
 
 
+def test_a_level_up_listens_to_both_kept_maps():
+    torch.manual_seed(0)
+    kept = [pictures(1, 16, 4, 4, seed=k).requires_grad_() for k in (2, 3)]
+    level = UpLevel(24, 16, 8, last=True)
+    level(pictures(1, 24, 4, 4), kept, pictures(1, 8)).square().sum().backward()
+    assert all(k.grad.abs().min() > 0 for k in kept)
+
+
 def test_halving_keeps_every_number():
     """Two by two places become channels; nothing is averaged away."""
     level = DownLevel(8, 8, 8, last=False)
