@@ -32,8 +32,8 @@ def sinusoidal_embedding(timesteps: Tensor, dim: int) -> Tensor:
         dim: How many values for each, even and at least 4.
 
     Returns:
-        float32, shape (N, dim), in [-1, 1]: sin(ω_i t) for all i, then cos(ω_i t), with
-        ω_i = 10000^(-i / (dim/2 - 1)) for i = 0 … dim/2 - 1.
+        Shape (N, dim), float32, each in [-1, 1]. First sin(ω_i t) for all i, then cos(ω_i t),
+        with ω_i = 10000^(-i / (dim/2 - 1)) for i = 0 … dim/2 - 1.
 
     Raises:
         ValueError: `dim` is odd or below 4.
