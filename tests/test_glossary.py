@@ -21,6 +21,7 @@ EMPHASIS = {
     "02": {"distribution", "small set", "to", "only the start", "noise", "picture", "weigh"},
     "04": {"everything", "in a terminal", "noise", "once", "the", "whole"},
     "05": {"both", "how much noise", "learns", "mean", "not", "what is far", "what is near"},
+    "03": {"for each picture", "of the same shape", "work"},
 }
 
 
