@@ -1,7 +1,7 @@
-"""How good are the pictures? An independent reader of digits says.
+"""How good are the pictures? An independent reader says what each of them shows.
 
 The reader never meets the network that made the pictures, nor the pictures it learned from:
-it is trained on real digits that were held out.
+it is trained on real ones that were held out.
 """
 
 from dataclasses import dataclass
@@ -31,18 +31,20 @@ class Reading:
         return float((self.labels == self.wanted).mean())
 
 
-class DigitReader:
-    """A support vector machine that reads digits from their pixels.
+class PictureReader:
+    """A support vector machine that reads from its pixels what a small picture shows.
+
+    Fit for pictures whose subject always stands in the same place, as digits and sprites do.
 
     Args:
-        held_out: Real pictures that no generator was trained on.
+        held_out: Real pictures, grey or colour, that no generator was trained on.
 
     Raises:
         ValueError: The held-out pictures show fewer than two classes.
 
     Source:
-        scikit-learn's ``SVC`` with a Gaussian kernel, the classic for this data set.
-        Chapter: 1, "How good is it".
+        scikit-learn's ``SVC`` with a Gaussian kernel, the classic for small digits.
+        Chapter: 1, "How good is it", and 3, "Can I choose what I get?".
     """
 
     def __init__(self, held_out: ImageTensors) -> None:

@@ -7,7 +7,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 
 from course_utils.data import ImageTensors, hold_out, load_images, prepare
-from course_utils.evaluation import DigitReader
+from course_utils.evaluation import PictureReader
 from course_utils.flow import FlowMatchEulerScheduler
 from course_utils.sampling import sample
 from course_utils.training import (
@@ -116,7 +116,7 @@ def test_learning_happens(digits):
     run = train(config, network(), scheduler, to_learn)
     assert sum(run.losses[-20:]) < 0.5 * sum(run.losses[:20])
 
-    reader = DigitReader(held_out)
+    reader = PictureReader(held_out)
     ddim = DDIMScheduler.from_config(scheduler.config, timestep_spacing="trailing")
     wanted = [k % 10 for k in range(100)]
     score = {}
