@@ -195,7 +195,7 @@ def _butterflies(k: int) -> Recipe:
     }
     settings = (
         _SMOKE | {"image_size": 16, "batch_size": 8, "learning_rate": 2e-3},
-        {"image_size": 32, "num_steps": 1_400, "batch_size": 16, "learning_rate": 2e-3},
+        {"image_size": 32, "num_steps": 1_200, "batch_size": 16, "learning_rate": 2e-3},
         tutorial,
     )
     network = (
