@@ -9,7 +9,6 @@ import copy
 import hashlib
 import inspect
 import json
-import tempfile
 import time
 from dataclasses import asdict
 from importlib.metadata import version
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from course_utils import data as data_module
 from course_utils import parameterisation, training
 from course_utils.data import ImageTensors
-from course_utils.drawn import cache_folder
+from course_utils.drawn import cache_folder, write_whole
 from course_utils.training import TrainingConfig, TrainingRun, batches, loop, loss, state
 from course_utils.training.checkpoints import described, digest
 
@@ -118,7 +117,7 @@ def trained(
 
 
 def _save(path: Path, recipe: dict[str, Any], run: TrainingRun) -> None:
-    """Write beside the goal and move into place, so that no half-written file has its name."""
+    """Put a run in one file, with what made it and a digest of its numbers."""
     from safetensors.torch import save
 
     tensors = {f"model.{k}": v for k, v in run.model.state_dict().items()}
@@ -126,16 +125,7 @@ def _save(path: Path, recipe: dict[str, Any], run: TrainingRun) -> None:
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     tensors["losses"] = torch.tensor(run.losses, dtype=torch.float64)
     metadata = {"recipe": json.dumps(recipe), "digest": digest(tensors)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            file.write(save(tensors, metadata))
-            file.close()
-            Path(file.name).replace(path)
-        except BaseException:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    write_whole(path, save(tensors, metadata))
 
 
 def _load(path: Path, recipe: dict[str, Any], model: nn.Module) -> TrainingRun:

@@ -5,13 +5,13 @@ Its name holds what the pictures depend on: family, number, size, and a fingerpr
 code that draws. So it never goes stale, and you may delete any of it at any time.
 """
 
-import contextlib
 import hashlib
 import os
 import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from course_utils import drawing
 
@@ -44,6 +44,28 @@ def cache_folder() -> Path:
         return Path(chosen).expanduser()
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(base).expanduser() / "course-utils"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there, so that no half of it has its name.
+
+    Args:
+        path: The file; its folder is made if need be, and an older file is replaced.
+        content: All of its bytes.
+
+    Raises:
+        OSError: It could not be written. What was there before is as it was.
+
+    Source:
+        Write, rename: the manual page of ``rename(2)``. Chapter: 02_schedulers.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_drawn(family: str, count: int = COUNT, size: int | None = None) -> "Dataset":
@@ -128,17 +150,11 @@ def _write(path: Path, dataset: "Dataset") -> None:
     with pa.ipc.new_stream(sink, schema) as stream:
         stream.write_table(dataset.data.table.cast(schema))
     table = sink.getvalue().to_pybytes()
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(hashlib.sha256(table).digest() + table)
-        part.replace(path)
+        write_whole(path, hashlib.sha256(table).digest() + table)
     except OSError as error:
         warnings.warn(
             f"The pictures were drawn but could not be kept in {path.parent} ({error}); they "
             "will be drawn again next time. Set COURSE_CACHE to a folder that can be written.",
             stacklevel=4,
         )
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()

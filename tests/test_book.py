@@ -133,17 +133,22 @@ def test_page_opens_without_complaint_and_without_the_network(browser, site, pag
     tab.context.close()
 
 
+# Between the schemes only colours differ, so the second time only they are looked at.
+IN_LIGHT, IN_DARK = {}, {"runOnly": ["color-contrast", "link-in-text-block"]}
+
+
 @pages
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation_of_ours(browser, site, page, scheme):
+@pytest.mark.parametrize(("scheme", "rules"), [("light", IN_LIGHT), ("dark", IN_DARK)])
+def test_axe_finds_no_violation_of_ours(browser, site, page, scheme, rules):
     tab, _ = open_page(browser, site, page, scheme=scheme)
-    violations = Axe().run(tab).response["violations"]
+    answer = Axe().run(tab, options=rules).response
     found = {
         v["id"]: [node["html"][:200] for node in v["nodes"]]
-        for v in violations
+        for v in answer["violations"]
         if v["id"] not in AXE_OF_THE_THEME
     }
     assert found == {}
+    assert answer["passes"]  # it has looked at something
     tab.context.close()
 
 

@@ -195,12 +195,12 @@ def _butterflies(k: int) -> Recipe:
     }
     settings = (
         _SMOKE | {"image_size": 16, "batch_size": 8, "learning_rate": 2e-3},
-        {"image_size": 32, "num_steps": 1_200, "batch_size": 16, "learning_rate": 2e-3},
+        {"image_size": 32, "num_steps": 1_200, "batch_size": 8, "learning_rate": 1.2e-3},
         tutorial,
     )
     network = (
         _blocks((16, 16), 1, groups=16),
-        _blocks((32, 64, 96, 96), 1, groups=16),
+        _blocks((24, 48, 96, 96), 1, groups=8),
         _blocks((128, 128, 256, 256, 512, 512), 2, attention=4),
     )
     return Recipe(
