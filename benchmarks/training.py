@@ -3,7 +3,9 @@
 The two loops train the same network on the same pictures, a few steps of one and a few of the
 other in turn; so do the two precisions. A step's time is that from one batch being asked for to
 the next: on a CPU the processor time of the one thread, which other programs disturb least; on a
-GPU the time on the clock. From the repository's root: ``python -m benchmarks.training``.
+GPU the time on the clock. The number shown is what the quickest tenth of the steps stay below:
+the median of a loop differs by a tenth from one minute to the next on a shared machine.
+From the repository's root: ``python -m benchmarks.training``.
 """
 
 import os
@@ -11,7 +13,6 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Any
 
 import diffusers
@@ -101,28 +102,29 @@ def pictures(chosen: Recipe) -> TimedImages:
     return TimedImages(images, torch.arange(1_000) % 10, tuple("0123456789"), chosen.flip)
 
 
+def quick(times: list[float]) -> float:
+    """The time that a tenth of the steps stay below: what a step takes undisturbed."""
+    return statistics.quantiles(times, n=10)[0]
+
+
 def in_turn(runs: dict[str, Callable[[], list[float]]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each, and of the later ones' ratio to the first, round by round."""
-    found = {name: [] for name in runs}
+    """Milliseconds of each, and the ratio of each later one to the first."""
+    found: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + 1):
         for name in list(runs)[:: 1 if turn % 2 else -1]:  # the one that goes second is warmer
             times = runs[name]()
             if turn:  # the first round warms up
-                found[name].append(times)
-    first, *others = found
-    medians = {name: statistics.median(chain(*times)) for name, times in found.items()}
-    for name in others:
-        pairs = zip(found[first], found[name], strict=True)
-        ratios = [statistics.median(b) / statistics.median(a) for a, b in pairs]
-        medians[f"{name}/{first}"] = statistics.median(ratios)
-    return medians
+                found[name] += times
+    times = {name: quick(every) for name, every in found.items()}
+    first, *others = times
+    return times | {f"{name}/{first}": times[name] / times[first] for name in others}
 
 
 def print_loops() -> None:
     """Our trainer against the bare loop."""
-    print("The tutorial's bare loop and our trainer, in turn, ms per step (median)")
+    print("The tutorial's bare loop and our trainer, in turn, ms per step (quick tenth)")
     print(f"{'recipe':13}{'parameters':>11}{'batch':>7}{'bare':>9}{'ours':>9}{'ours/bare':>11}")
-    for name, steps, rounds in (("butterflies", 4, 6), ("digits", 12, 8)):
+    for name, steps, rounds in (("butterflies", 12, 10), ("digits", 12, 10)):
         chosen = recipe(name, "laptop")
         data, count = pictures(chosen), parameters(chosen)
         loops = {"bare": bare_loop, "ours": our_loop}
@@ -135,11 +137,11 @@ def print_loops() -> None:
 def print_precisions(chosen: Recipe, data: TimedImages) -> None:
     """Bf16 against fp32."""
     runs = {
-        kind: lambda kind=kind: timed(our_loop, chosen, data, 3, mixed_precision=kind)
+        kind: lambda kind=kind: timed(our_loop, chosen, data, 8, mixed_precision=kind)
         for kind in ("no", "bf16")
     }
     found = in_turn(runs, 4)
-    print("\nbutterflies in bf16 and in full precision, in turn, ms per step (median)")
+    print("\nbutterflies in bf16 and in full precision, in turn, ms per step (quick tenth)")
     print(f"fp32 {found['no']:.1f}   bf16 {found['bf16']:.1f}   ratio {found['bf16/no']:.2f}")
 
 
@@ -148,22 +150,22 @@ def print_batches(chosen: Recipe, data: TimedImages) -> None:
     print("\nbutterflies by batch size")
     print(f"{'batch':>5}{'ms/step':>10}{'pictures/s':>12}")
     for size in (4, 8, 16, 32, 64):
-        time_of_step = statistics.median(timed(our_loop, chosen, data, 3, batch_size=size))
+        time_of_step = quick(timed(our_loop, chosen, data, 8, batch_size=size))
         print(f"{size:5}{time_of_step:10.1f}{1000 * size / time_of_step:12.1f}")
 
 
 def print_widths(chosen: Recipe, data: TimedImages) -> None:
     """The cost of a wider network."""
-    print("\nbutterflies by the width of the network, batch 16")
+    print("\nbutterflies by the width of the network, batch 8")
     print(f"{'channels':>15}{'parameters':>12}{'ms/step':>10}{'pictures/s':>12}")
     for width in (16, 32, 64):
         widths = (width, 2 * width, 2 * width)
         network = chosen.network | {"block_out_channels": widths, "norm_num_groups": 16}
         wide = replace(chosen, network=network)
-        time_of_step = statistics.median(timed(our_loop, wide, data, 3))
+        time_of_step = quick(timed(our_loop, wide, data, 8))
         label = ", ".join(map(str, widths))
         print(f"{label:>15}{parameters(wide):12,}{time_of_step:10.1f}", end="")
-        print(f"{16_000 / time_of_step:12.1f}")
+        print(f"{8_000 / time_of_step:12.1f}")
 
 
 def parameters(chosen: Recipe) -> int:
