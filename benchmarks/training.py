@@ -1,11 +1,9 @@
 """What a training step costs: our trainer and the tutorial's bare loop, precision, batch, width.
 
-The two loops train the same network on the same pictures, a few steps of one and a few of the
-other in turn; so do the two precisions. A step's time is that from one batch being asked for to
-the next: on a CPU the processor time of the one thread, which other programs disturb least; on a
-GPU the time on the clock. The number shown is what the quickest tenth of the steps stay below:
-the median of a loop differs by a tenth from one minute to the next on a shared machine.
-From the repository's root: ``python -m benchmarks.training``.
+The two loops train the same network on the same pictures, one step of one, one step of the other,
+since a shared machine is a tenth faster or slower from one minute to the next. A step's time is
+that from one batch being asked for to the next: on a CPU the processor time of its one thread,
+on a GPU the time on the clock. From the repository's root: ``python -m benchmarks.training``.
 """
 
 import os
@@ -13,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from threading import Condition, Thread
 from typing import Any
 
 import diffusers
@@ -23,26 +22,47 @@ from course_utils.data import ImageTensors
 from course_utils.training import TrainingConfig, train
 from course_utils.training.recipes import Recipe, recipe
 
-clock = time.perf_counter if torch.cuda.is_available() else time.process_time
+clock = time.perf_counter if torch.cuda.is_available() else time.thread_time
+
+
+class Turns:
+    """Lets several loops, each in a thread of its own, go one step at a time, one after another."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.turn, self.changed = count, 0, Condition()
+
+    def wait_for(self, place: int) -> None:
+        """Go on when all others have had their turn."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.turn % self.count == place)
+
+    def pass_on(self) -> None:
+        """Let the next one go."""
+        with self.changed:
+            self.turn += 1
+            self.changed.notify_all()
 
 
 @dataclass(frozen=True)
 class TimedImages(ImageTensors):
-    """Pictures that note when a batch is asked for."""
+    """Pictures that time what happens from one batch to the next, and then pass the turn on."""
 
-    asked: list[float] = field(default_factory=list)
+    turns: Turns = field(default_factory=lambda: Turns(1))
+    place: int = 0
+    marks: list[float] = field(default_factory=list)
 
     def batch(self, rows: Any, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """As in `ImageTensors`."""
-        self.asked.append(clock())
+        self.marks.append(clock())  # a step ends here
+        self.turns.pass_on()
+        self.turns.wait_for(self.place)
+        self.marks.append(clock())  # and the next one begins
         return super().batch(rows, generator)
 
     def step_times(self) -> list[float]:
-        """Milliseconds from batch to batch since the last call, the first step left out."""
-        pairs = zip(self.asked[1:-1], self.asked[2:], strict=True)
-        times = [1000 * (later - sooner) for sooner, later in pairs]
-        self.asked.clear()
-        return times
+        """Milliseconds of each step but the first two, which warm up."""
+        pairs = zip(self.marks[1::2], self.marks[2::2], strict=False)
+        return [1000 * (end - begin) for begin, end in pairs][2:]
 
 
 def bare_loop(
@@ -88,73 +108,73 @@ def our_loop(config: TrainingConfig, model: nn.Module, scheduler: Any, data: Tim
 Loop = Callable[[TrainingConfig, nn.Module, Any, TimedImages], None]
 
 
-def timed(loop: Loop, chosen: Recipe, data: TimedImages, steps: int, **changes: Any) -> list[float]:
-    """Milliseconds per step of a short run."""
-    config = replace(chosen.config, num_steps=steps + 2, num_warmup_steps=1, **changes)
-    loop(config, chosen.model(len(data.names)), chosen.noise_scheduler(), data)
-    return data.step_times()
+def in_turn(
+    loops: list[Loop], chosen: Recipe, data: ImageTensors, steps: int, **changes: Any
+) -> list[list[float]]:
+    """Milliseconds of each step of each loop, which go step by step beside one another."""
+    turns = Turns(len(loops))
+    config = replace(chosen.config, num_steps=steps + 3, num_warmup_steps=1, **changes)
+    found = [
+        TimedImages(data.images, data.labels, data.names, data.flip, turns, place)
+        for place in range(len(loops))
+    ]
+
+    def go(loop: Loop, images: TimedImages) -> None:
+        torch.set_num_threads(1)  # holds for the thread that says it
+        turns.wait_for(images.place)
+        loop(config, chosen.model(len(data.names)), chosen.noise_scheduler(), images)
+        turns.pass_on()
+
+    threads = [Thread(target=go, args=pair) for pair in zip(loops, found, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [images.step_times() for images in found]
 
 
-def pictures(chosen: Recipe) -> TimedImages:
+def step_time(chosen: Recipe, data: ImageTensors, **changes: Any) -> float:
+    """Milliseconds of a step of our trainer, the median of some."""
+    return statistics.median(in_turn([our_loop], chosen, data, 8, **changes)[0])
+
+
+def pictures(chosen: Recipe) -> ImageTensors:
     """Random bytes in the recipe's shape: what is in a picture does not change its cost."""
-    size = chosen.config.image_size
-    images = torch.randint(0, 256, (1_000, chosen.channels, size, size), dtype=torch.uint8)
-    return TimedImages(images, torch.arange(1_000) % 10, tuple("0123456789"), chosen.flip)
-
-
-def quick(times: list[float]) -> float:
-    """The time that a tenth of the steps stay below: what a step takes undisturbed."""
-    return statistics.quantiles(times, n=10)[0]
-
-
-def in_turn(runs: dict[str, Callable[[], list[float]]], rounds: int) -> dict[str, float]:
-    """Milliseconds of each, and the ratio of each later one to the first."""
-    found: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
-        for name in list(runs)[:: 1 if turn % 2 else -1]:  # the one that goes second is warmer
-            times = runs[name]()
-            if turn:  # the first round warms up
-                found[name] += times
-    times = {name: quick(every) for name, every in found.items()}
-    first, *others = times
-    return times | {f"{name}/{first}": times[name] / times[first] for name in others}
+    size, count = chosen.config.image_size, 64 * chosen.config.batch_size
+    images = torch.randint(0, 256, (count, chosen.channels, size, size), dtype=torch.uint8)
+    return ImageTensors(images, torch.arange(count) % 10, tuple("0123456789"), chosen.flip)
 
 
 def print_loops() -> None:
-    """Our trainer against the bare loop."""
-    print("The tutorial's bare loop and our trainer, in turn, ms per step (quick tenth)")
-    print(f"{'recipe':13}{'parameters':>11}{'batch':>7}{'bare':>9}{'ours':>9}{'ours/bare':>11}")
-    for name, steps, rounds in (("butterflies", 12, 10), ("digits", 12, 10)):
+    """Our trainer against the bare loop; the ratio is that of each step to its neighbour."""
+    print("The tutorial's bare loop and our trainer, step by step in turn, medians")
+    print(f"{'recipe':13}{'parameters':>11}{'batch':>7}", end="")
+    print(f"{'bare, ms':>10}{'ours, ms':>10}{'ours/bare':>11}")
+    for name in ("butterflies", "digits"):
         chosen = recipe(name, "laptop")
-        data, count = pictures(chosen), parameters(chosen)
-        loops = {"bare": bare_loop, "ours": our_loop}
-        runs = {k: lambda f=f: timed(f, chosen, data, steps) for k, f in loops.items()}  # noqa: B023
-        found = in_turn(runs, rounds)
-        print(f"{name:13}{count:11,}{chosen.config.batch_size:7}", end="")
-        print(f"{found['bare']:9.1f}{found['ours']:9.1f}{found['ours/bare']:11.3f}")
+        bare, ours = in_turn([bare_loop, our_loop], chosen, pictures(chosen), steps=60)
+        ratio = statistics.median(b / a for a, b in zip(bare, ours, strict=True))
+        print(f"{name:13}{parameters(chosen):11,}{chosen.config.batch_size:7}", end="")
+        print(f"{statistics.median(bare):10.1f}{statistics.median(ours):10.1f}{ratio:11.3f}")
 
 
-def print_precisions(chosen: Recipe, data: TimedImages) -> None:
+def print_precisions(chosen: Recipe, data: ImageTensors) -> None:
     """Bf16 against fp32."""
-    runs = {
-        kind: lambda kind=kind: timed(our_loop, chosen, data, 8, mixed_precision=kind)
-        for kind in ("no", "bf16")
-    }
-    found = in_turn(runs, 4)
-    print("\nbutterflies in bf16 and in full precision, in turn, ms per step (quick tenth)")
-    print(f"fp32 {found['no']:.1f}   bf16 {found['bf16']:.1f}   ratio {found['bf16/no']:.2f}")
+    full, half = (step_time(chosen, data, mixed_precision=kind) for kind in ("no", "bf16"))
+    print("\nbutterflies in full precision and in bf16")
+    print(f"fp32 {full:.1f} ms   bf16 {half:.1f} ms   ratio {half / full:.2f}")
 
 
-def print_batches(chosen: Recipe, data: TimedImages) -> None:
+def print_batches(chosen: Recipe, data: ImageTensors) -> None:
     """The cost of a picture in batches of different sizes."""
     print("\nbutterflies by batch size")
     print(f"{'batch':>5}{'ms/step':>10}{'pictures/s':>12}")
     for size in (4, 8, 16, 32, 64):
-        time_of_step = quick(timed(our_loop, chosen, data, 8, batch_size=size))
+        time_of_step = step_time(chosen, data, batch_size=size)
         print(f"{size:5}{time_of_step:10.1f}{1000 * size / time_of_step:12.1f}")
 
 
-def print_widths(chosen: Recipe, data: TimedImages) -> None:
+def print_widths(chosen: Recipe, data: ImageTensors) -> None:
     """The cost of a wider network."""
     print("\nbutterflies by the width of the network, batch 8")
     print(f"{'channels':>15}{'parameters':>12}{'ms/step':>10}{'pictures/s':>12}")
@@ -162,7 +182,7 @@ def print_widths(chosen: Recipe, data: TimedImages) -> None:
         widths = (width, 2 * width, 2 * width)
         network = chosen.network | {"block_out_channels": widths, "norm_num_groups": 16}
         wide = replace(chosen, network=network)
-        time_of_step = quick(timed(our_loop, wide, data, 8))
+        time_of_step = step_time(wide, data)
         label = ", ".join(map(str, widths))
         print(f"{label:>15}{parameters(wide):12,}{time_of_step:10.1f}", end="")
         print(f"{8_000 / time_of_step:12.1f}")
