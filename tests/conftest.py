@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,14 +18,23 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="session")
 def built_book(tmp_path_factory):
     """The folder of the HTML pages. Building must end without a single warning."""
-    output = tmp_path_factory.mktemp("book")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    output = shared / "book"
+    with FileLock(shared / "book.lock"):  # the first process builds, the others wait
+        if not (output / "complete").exists():
+            build(output)
+            (output / "complete").touch()
+    return output / "_build" / "html"
+
+
+def build(output):
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "--all", "-W", "-n"]
     command += ["--keep-going", "--path-output", output]
     done = subprocess.run(
         command, env=os.environ | {"COURSE_BUDGET": "smoke"}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
-    return output / "_build" / "html"
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

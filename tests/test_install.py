@@ -91,6 +91,7 @@ def test_nothing_in_the_requirements_is_unused():
         "beautifulsoup4": "bs4",
         "pyyaml": "yaml",
         "axe-playwright-python": "axe_playwright_python",
+        "pytest-xdist": "--dist loadscope",
     }
     for name in pins("requirements.txt"):
         assert called.get(name, name) in everything, f"{name} is not used"
