@@ -21,7 +21,7 @@ book: .venv/ready
 test: .venv/ready
 	@tests/install_chromium.sh
 	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check .
-	$(BIN)/python -m pytest -n auto --dist loadscope
+	$(BIN)/python -m pytest -n auto --dist loadscope --no-loadscope-reorder
 
 test-colab: .venv-colab/ready
 	.venv-colab/bin/python -m pytest --ignore=tests/test_book.py --ignore=tests/test_install.py tests
