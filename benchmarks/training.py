@@ -122,8 +122,10 @@ def in_turn(
     def go(loop: Loop, images: TimedImages) -> None:
         torch.set_num_threads(1)  # holds for the thread that says it
         turns.wait_for(images.place)
-        loop(config, chosen.model(len(data.names)), chosen.noise_scheduler(), images)
-        turns.pass_on()
+        try:
+            loop(config, chosen.model(len(data.names)), chosen.noise_scheduler(), images)
+        finally:
+            turns.pass_on()
 
     threads = [Thread(target=go, args=pair) for pair in zip(loops, found, strict=True)]
     for thread in threads:
@@ -177,14 +179,14 @@ def print_batches(chosen: Recipe, data: ImageTensors) -> None:
 def print_widths(chosen: Recipe, data: ImageTensors) -> None:
     """The cost of a wider network."""
     print("\nbutterflies by the width of the network, batch 8")
-    print(f"{'channels':>15}{'parameters':>12}{'ms/step':>10}{'pictures/s':>12}")
+    print(f"{'channels':>19}{'parameters':>12}{'ms/step':>10}{'pictures/s':>12}")
     for width in (16, 32, 64):
-        widths = (width, 2 * width, 2 * width)
-        network = chosen.network | {"block_out_channels": widths, "norm_num_groups": 16}
+        widths = (width, 2 * width, 4 * width, 4 * width)
+        network = chosen.network | {"block_out_channels": widths}
         wide = replace(chosen, network=network)
         time_of_step = step_time(wide, data)
         label = ", ".join(map(str, widths))
-        print(f"{label:>15}{parameters(wide):12,}{time_of_step:10.1f}", end="")
+        print(f"{label:>19}{parameters(wide):12,}{time_of_step:10.1f}", end="")
         print(f"{8_000 / time_of_step:12.1f}")
 
 
