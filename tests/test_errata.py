@@ -14,7 +14,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
-from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers import DDPMPipeline, DDPMScheduler
 from diffusers.models.embeddings import Timesteps
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -25,19 +25,19 @@ from torchvision.utils import make_grid
 from course_utils import schedulers, schedules
 from course_utils.denoiser import IdealDenoiser
 from tests.conftest import ROOT
+from tests.test_notebooks import slug
+from tests.trainer import network
 
 
 def small_unet(**changes):
-    torch.manual_seed(0)
     settings = {
-        "sample_size": 8,
-        "layers_per_block": 1,
+        "in_channels": 3,
+        "out_channels": 3,
         "block_out_channels": (8, 8),
-        "down_block_types": ("DownBlock2D",) * 2,
-        "up_block_types": ("UpBlock2D",) * 2,
         "norm_num_groups": 4,
+        "num_class_embeds": None,
     }
-    return UNet2DModel(**(settings | changes)).eval()
+    return network(**(settings | changes)).eval()
 
 
 def runs(code):
@@ -435,10 +435,6 @@ PAGE = (ROOT / "book/errata.md").read_text()
 ROWS = re.findall(r"^(\S.*)\n((?:: .*\n(?:  .*\n)*\n?){3})", PAGE, re.M)
 LINK = r"\[chapter (\d), `([\w-]+)`\]\((\w+)\.ipynb#([\w-]+)\)"
 TEST = r"`(tests/\w+\.py)::(\w+)`"
-
-
-def slug(heading):
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def places(notebook):

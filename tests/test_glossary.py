@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.conftest import ROOT
-from tests.test_notebooks import CHAPTERS, prose
+from tests.test_notebooks import CHAPTERS, prose, slug
 
 PAGE = (ROOT / "book/glossary.md").read_text()
 BODY = re.search(r"```\{glossary\}\n(.*)```", PAGE, re.S)[1]
@@ -59,7 +59,7 @@ def test_entry_is_short_and_leads_to_a_chapter_that_uses_the_word(names):
     notebook, anchor = re.fullmatch(r"(\w+)\.ipynb#([\w-]+)", link).groups()
     path = next(path for path in CHAPTERS if path.stem == notebook)
     headings = re.findall(r"^#+ (.+)$", prose(path), re.M)
-    assert anchor in [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings]
+    assert anchor in map(slug, headings)
     stems = [word.rstrip("s") for word in re.findall(r"[\w-]+", names[0].lower())]
     told = prose(path).lower()
     assert all(stem in told for stem in stems), f"{path.stem} does not speak of {names[0]}"

@@ -34,6 +34,11 @@ def tags(cell):
     return cell["metadata"].get("tags", [])
 
 
+def slug(heading):
+    """The place that a heading is linked by."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def prose(path):
     return "\n".join(text(cell) for cell in cells(path, "markdown"))
 

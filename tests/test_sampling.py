@@ -2,32 +2,20 @@
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler
 
 from course_utils.sampling import initial_noise, sample, to_pil, to_uint8
-
-SMALL = {
-    "sample_size": 8,
-    "in_channels": 1,
-    "out_channels": 1,
-    "layers_per_block": 1,
-    "block_out_channels": (8, 16),
-    "down_block_types": ("DownBlock2D",) * 2,
-    "up_block_types": ("UpBlock2D",) * 2,
-    "norm_num_groups": 4,
-}
+from tests.trainer import network
 
 
 @pytest.fixture(scope="module")
 def model():
-    torch.manual_seed(0)
-    return UNet2DModel(**SMALL)
+    return network(norm_num_groups=4, num_class_embeds=None)
 
 
 @pytest.fixture(scope="module")
 def class_model():
-    torch.manual_seed(0)
-    return UNet2DModel(**SMALL, num_class_embeds=3)
+    return network(norm_num_groups=4, num_class_embeds=3)
 
 
 def test_equals_the_pipeline_of_diffusers(model):

@@ -15,6 +15,7 @@ from course_utils.denoiser import IdealDenoiser
 from course_utils.flow import FlowMatchEulerScheduler
 from course_utils.parameterisation import mixing_rates, predicted_x0_and_noise, training_target
 from course_utils.schedulers import DDIMScheduler, DDPMScheduler
+from tests.trainer import network
 
 BOTH = (DDPMScheduler, DDIMScheduler)
 KINDS = ("epsilon", "sample", "v_prediction", "flow_prediction")
@@ -336,17 +337,8 @@ def test_flow_matching_follows_a_straight_path_to_the_one_picture():
 
 
 def tiny_unet():
-    torch.manual_seed(0)
-    return diffusers.UNet2DModel(
-        sample_size=8,
-        in_channels=1,
-        out_channels=1,
-        layers_per_block=1,
-        block_out_channels=(8,),
-        down_block_types=("DownBlock2D",),
-        up_block_types=("UpBlock2D",),
-        norm_num_groups=4,
-    )
+    one_level = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",)}
+    return network(block_out_channels=(8,), norm_num_groups=4, num_class_embeds=None, **one_level)
 
 
 @pytest.mark.parametrize("cls", BOTH)

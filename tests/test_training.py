@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
+from diffusers import DDIMScheduler, DDPMScheduler
 
 from course_utils.data import ImageTensors, hold_out, load_images, prepare
 from course_utils.evaluation import PictureReader
@@ -18,24 +18,13 @@ from course_utils.training import (
     seeded,
     train,
 )
+from tests import trainer
 
 COSINE = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
 
 
 def network(**changes):
-    torch.manual_seed(0)
-    settings = {
-        "sample_size": 8,
-        "in_channels": 1,
-        "out_channels": 1,
-        "layers_per_block": 1,
-        "block_out_channels": (16, 32),
-        "down_block_types": ("DownBlock2D",) * 2,
-        "up_block_types": ("UpBlock2D",) * 2,
-        "norm_num_groups": 8,
-        "num_class_embeds": 10,
-    }
-    return UNet2DModel(**(settings | changes))
+    return trainer.network(**({"block_out_channels": (16, 32)} | changes))
 
 
 @pytest.fixture(scope="module")

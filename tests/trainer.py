@@ -1,4 +1,4 @@
-"""A small network, a few pictures and a short run, for the tests of the trainer."""
+"""A small network, a few pictures and a short run, for all tests that want one."""
 
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
