@@ -17,8 +17,7 @@ from datasets import ClassLabel, Dataset, Features, Image
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
-from course_utils.data import prepare
-from course_utils.drawing import draw
+from course_utils.data import draw, prepare
 
 PICTURES, PIXELS, SIZE, BATCH, EPOCHS = 96, 512, 64, 16, 3
 

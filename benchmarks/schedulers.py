@@ -15,7 +15,7 @@ import diffusers
 import torch
 from torch import Tensor
 
-from course_utils.schedulers import DDIMScheduler, DDPMScheduler
+from course_utils.sampling import DDIMScheduler, DDPMScheduler
 
 STEPS = 50
 Model = Callable[[Tensor, Tensor], Tensor]

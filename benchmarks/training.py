@@ -19,8 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data import ImageTensors
-from course_utils.training import TrainingConfig, train
-from course_utils.training.recipes import Recipe, recipe
+from course_utils.training import Recipe, TrainingConfig, recipe, train
 
 clock = time.perf_counter if torch.cuda.is_available() else time.thread_time
 

@@ -20,8 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from course_utils.chapter import peak_memory
-from course_utils.unet import UNet
-from course_utils.unet_parts import Attention
+from course_utils.models import Attention, UNet
 
 DIMS, SIZE, BATCH, STEPS, TURNS = (32, 64, 128, 256), 64, 4, 3, 3
 

@@ -22,9 +22,6 @@ def current_budget() -> str:
 
     Raises:
         ValueError: The variable holds a name that is not one of `BUDGETS`.
-
-    Source:
-        The course's own convention. Chapter: the introduction.
     """
     budget = os.environ.get("COURSE_BUDGET") or "laptop"
     if budget not in BUDGETS:
@@ -48,8 +45,5 @@ def by_budget(*, smoke: T, laptop: T, full: T) -> T:
 
     Raises:
         ValueError: ``COURSE_BUDGET`` holds an unknown name.
-
-    Source:
-        The course's own convention. Chapter: the introduction.
     """
     return {"smoke": smoke, "laptop": laptop, "full": full}[current_budget()]

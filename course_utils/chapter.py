@@ -38,7 +38,7 @@ def best_device() -> str:
         ``"cuda"`` for an NVIDIA or AMD GPU, ``"mps"`` for an Apple one, else ``"cpu"``.
 
     Source:
-        The PyTorch documentation, ``torch.accelerator``. Chapter: every setup cell.
+        The PyTorch documentation, ``torch.accelerator``.
     """
     import torch
 
@@ -57,7 +57,7 @@ def seed_everything(seed: int) -> None:
         ValueError: `seed` is outside that range.
 
     Source:
-        The PyTorch documentation on reproducibility. Chapter: every setup cell.
+        The PyTorch documentation on reproducibility.
     """
     import numpy as np
     import torch
@@ -83,11 +83,8 @@ def start_chapter(data: str, source: str | os.PathLike[str], seed: int = 0) -> C
 
     Raises:
         ValueError: ``COURSE_BUDGET`` or `seed` is not a value that exists.
-
-    Source:
-        The course's own convention. Chapter: every setup cell.
     """
-    from course_utils.plotting import set_style
+    from course_utils.figures.plotting import set_style
 
     chapter = Chapter(data, os.fspath(source), seed, current_budget(), best_device())
     seed_everything(seed)
@@ -106,9 +103,6 @@ def finish_chapter(chapter: Chapter) -> None:
 
     Args:
         chapter: What `start_chapter` returned.
-
-    Source:
-        The course's own convention. Chapter: the last cell of each.
     """
     minutes = (time.monotonic() - chapter.started) / 60
     print(f"budget   {chapter.budget}")
@@ -124,7 +118,6 @@ def peak_memory() -> int:
 
     Source:
         ``getrusage`` where there is one; on Windows the peak working set that psutil reads.
-        Chapter: the last cell of each.
     """
     if sys.platform == "win32":
         import psutil

@@ -40,7 +40,7 @@ def check_requirements() -> list[Finding]:
         PackageNotFoundError: The course's package itself is not installed.
 
     Source:
-        The requirements that pip recorded. Chapter: the introduction.
+        The requirements that pip recorded.
     """
     old = sys.version_info < (3, 11)
     findings = [
@@ -75,7 +75,7 @@ def check_machine() -> list[Finding]:
         A `Finding` for the device and one for the free memory in GiB.
 
     Source:
-        PyTorch and psutil. Chapter: the introduction.
+        PyTorch and psutil.
     """
     import psutil
     import torch
@@ -102,7 +102,7 @@ def check_hub(timeout: float = 5.0) -> Finding:
         A `Finding` that never carries a problem: the course works without the Hub.
 
     Source:
-        ``huggingface_hub.HfApi``, one request without a token. Chapter: the introduction.
+        ``huggingface_hub.HfApi``, one request without a token.
     """
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session
@@ -119,9 +119,6 @@ def main() -> int:
 
     Returns:
         0 if the environment is fit, 1 if something has to be mended.
-
-    Source:
-        The course's own. Chapter: the introduction.
     """
     try:
         findings = check_requirements()

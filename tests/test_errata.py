@@ -22,8 +22,9 @@ from torch import nn
 from torchvision.transforms import Resize
 from torchvision.utils import make_grid
 
-from course_utils import schedulers, schedules
-from course_utils.denoiser import IdealDenoiser
+from course_utils.models import IdealDenoiser
+from course_utils.noise import schedules
+from course_utils.sampling import ddpm as schedulers
 from tests.conftest import ROOT
 from tests.test_notebooks import slug
 from tests.trainer import network

@@ -2,16 +2,31 @@
 
 Read it in this order: `config` (the numbers of a run), `batches` (what happens at step k),
 `loss`, `loop` (which puts them together), `state` and `checkpoints` (what survives a crash),
-`grids` and `output` (what is kept and shown), `processes` (one or many).
+`report` (what is kept and shown), `distributed` (one process or many), `recipes` (a data set, a
+network and settings that go together), `cache` (trained once, used again).
 """
 
-from course_utils.training.batches import draw_batch as draw_batch
-from course_utils.training.batches import noise_and_levels as noise_and_levels
-from course_utils.training.batches import rows_of_step as rows_of_step
-from course_utils.training.batches import seeded as seeded
-from course_utils.training.config import TrainingConfig as TrainingConfig
-from course_utils.training.config import steps_for_epochs as steps_for_epochs
-from course_utils.training.loop import check_fit as check_fit
-from course_utils.training.loop import train as train
-from course_utils.training.loss import diffusion_loss as diffusion_loss
-from course_utils.training.state import TrainingRun as TrainingRun
+from course_utils.training.batches import draw_batch, noise_and_levels, rows_of_step, seeded
+from course_utils.training.cache import trained
+from course_utils.training.config import TrainingConfig, steps_for_epochs
+from course_utils.training.loop import check_fit, train
+from course_utils.training.loss import diffusion_loss
+from course_utils.training.recipes import RECIPES, Recipe, recipe
+from course_utils.training.state import TrainingRun
+
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "TrainingConfig",
+    "TrainingRun",
+    "check_fit",
+    "diffusion_loss",
+    "draw_batch",
+    "noise_and_levels",
+    "recipe",
+    "rows_of_step",
+    "seeded",
+    "steps_for_epochs",
+    "train",
+    "trained",
+]

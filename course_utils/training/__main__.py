@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from course_utils.budget import BUDGETS
-from course_utils.data import DataUnavailableError
+from course_utils.data.load import DataUnavailableError
 from course_utils.training.config import TrainingConfig
+from course_utils.training.distributed import WrongProcessCountError, check_process_count
 from course_utils.training.loop import train
-from course_utils.training.processes import WrongProcessCountError, check_process_count
 from course_utils.training.recipes import RECIPES, Recipe, recipe
 
 NOT_HERE = ("push_to_hub", "hub_model_id", "hub_private_repo", "image_size")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_utils.data import ImageTensors
+from course_utils.data.tensors import ImageTensors
 from course_utils.training.config import TrainingConfig
 
 
@@ -30,8 +30,7 @@ def rows_of_step(num_images: int, batch_size: int, step: int, seed: int) -> Tens
     Returns:
         Row numbers in [0, num_images), int64, shape (batch_size,).
 
-    Source:
-        The course's own. Chapter: 1, "The same through the package".
+    Chapter: 1, "The same through the package".
     """
     first = step * batch_size
     wanted = torch.arange(first, first + batch_size)
@@ -56,7 +55,8 @@ def seeded(seed: int, number: int, stream: int = 0) -> torch.Generator:
 
     Source:
         NVlabs/edm2 (arXiv 2312.02696) reseeds each step from the seed and the image count.
-        Chapter: 1, "The same through the package".
+
+    Chapter: 1, "The same through the package".
     """
     import numpy as np
 
@@ -90,9 +90,6 @@ class StepBatch:
 
         Returns:
             ``N / count`` neighbouring pictures with all that belongs to them.
-
-        Source:
-            The course's own. Chapter: 04_butterflies.
         """
         size = len(self.x0) // count
         whole = (self.x0, self.class_labels, self.noise, self.timesteps)
@@ -115,7 +112,9 @@ def noise_and_levels(
         (N,), each level with the same chance.
 
     Source:
-        Ho et al. 2020, arXiv 2006.11239, Algorithm 1. Chapter: 1, "Training".
+        Ho et al. 2020, arXiv 2006.11239, Algorithm 1.
+
+    Chapter: 1, "Training".
     """
     noise = torch.randn(shape, generator=generator)
     timesteps = torch.randint(
@@ -147,7 +146,7 @@ def draw_batch(
 
     Source:
         NVlabs/edm2 (arXiv 2312.02696) reseeds each step; dropped labels: arXiv 2207.12598,
-        Algorithm 1. Chapter: 04_butterflies.
+        Algorithm 1.
     """
     generator = seeded(config.seed, step)
     rows = rows_of_step(len(data), config.batch_size, step, config.seed)

@@ -5,7 +5,6 @@ A checkpoint is a folder ``checkpoint-000300`` with every number of the run in
 is always complete, whatever happened while it was written.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 _STATE, _ABOUT = "state.safetensors", "training.json"
@@ -38,7 +36,7 @@ def write_checkpoint(
         OSError: It could not be written. What was there before is as it was.
 
     Source:
-        Write, fsync, rename: the manual page of ``rename(2)``. Chapter: 04_butterflies.
+        Write, fsync, rename: the manual page of ``rename(2)``.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -72,9 +70,6 @@ def checkpoints(folder: Path) -> list[Path]:
 
     Returns:
         Their folders, oldest first.
-
-    Source:
-        The course's own. Chapter: 04_butterflies.
     """
     found = (path for path in folder.glob("checkpoint-*") if path.name[11:].isdigit())
     return sorted(found, key=lambda path: int(path.name[11:]))
@@ -93,7 +88,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ValueError: There is no checkpoint, or it is damaged; says what to do.
 
     Source:
-        The safetensors format. Chapter: 04_butterflies.
+        The safetensors format.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -114,9 +109,6 @@ def clear_leftovers(folder: Path) -> None:
 
     Args:
         folder: Where the checkpoints lie; need not exist.
-
-    Source:
-        The course's own. Chapter: 04_butterflies.
     """
     for path in folder.glob(".checkpoint-*.part"):
         shutil.rmtree(path)
@@ -149,32 +141,9 @@ def described(thing: Any) -> dict[str, Any]:
 
     Returns:
         Its class and settings, in values that JSON knows.
-
-    Source:
-        The course's own. Chapter: 02_schedulers.
     """
     config = thing.config
     settings = dict(config) if hasattr(config, "items") else asdict(config)
     settings = {k: v for k, v in settings.items() if not k.startswith("_")}
     found = {"class": f"{type(thing).__module__}.{type(thing).__qualname__}", "config": settings}
     return json.loads(json.dumps(found))
-
-
-def digest(tensors: dict[str, Tensor]) -> str:
-    """One number for some named tensors: names, types, shapes and every byte.
-
-    Args:
-        tensors: The tensors, on any device.
-
-    Returns:
-        A SHA-256 digest, 64 hexadecimal characters.
-
-    Source:
-        FIPS 180-4. Chapter: 02_schedulers.
-    """
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()

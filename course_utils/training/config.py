@@ -78,7 +78,9 @@ class TrainingConfig:
 
     Source:
         The settings of the Hugging Face butterflies tutorial, as an annotated and validated
-        dataclass. Chapter: 1, "The same through the package".
+        dataclass.
+
+    Chapter: 1, "The same through the package".
     """
 
     num_steps: int = 1_000
@@ -177,7 +179,6 @@ def steps_for_epochs(num_epochs: int, num_images: int, batch_size: int) -> int:
 
     Source:
         The Hugging Face butterflies tutorial: 50 epochs of 1,000 pictures at 16 are 3,150.
-        Chapter: 04_butterflies.
     """
     if min(num_epochs, num_images, batch_size) < 1:
         raise ValueError(
@@ -198,7 +199,7 @@ def check_same_run(before: dict[str, Any], config: TrainingConfig) -> None:
         ValueError: Settings outside `FREE_FIELDS` differ; each is named with both values.
 
     Source:
-        karpathy/nanoGPT keeps the configuration in the checkpoint. Chapter: 04_butterflies.
+        karpathy/nanoGPT keeps the configuration in the checkpoint.
     """
     now = asdict(config)
     names = [name for name in now if name not in FREE_FIELDS and now[name] != before.get(name)]

@@ -1,13 +1,11 @@
 """Sample grids: what the network draws at this moment, always from the same noise."""
 
-import copy
-import math
 from typing import Any
 
-from PIL import Image
 from torch import Tensor, nn
 
-from course_utils.sampling import sample, to_pil
+from course_utils.sampling.ddim import quick_scheduler
+from course_utils.sampling.loop import sample
 from course_utils.training.config import TrainingConfig
 
 
@@ -27,7 +25,6 @@ def draw_samples(config: TrainingConfig, ema_model: nn.Module, noise_scheduler: 
 
     Source:
         crowsonkb/k-diffusion draws its demo grids from a generator of their own.
-        Chapter: 04_butterflies.
     """
     count, classes = config.eval_batch_size, ema_model.config.num_class_embeds
     if classes is not None and config.label_dropout > 0:
@@ -41,50 +38,3 @@ def draw_samples(config: TrainingConfig, ema_model: nn.Module, noise_scheduler: 
         num_inference_steps=steps,
         progress=False,
     ).images
-
-
-def quick_scheduler(noise_scheduler: Any) -> Any:
-    """DDIM with the noise levels of a scheduler, so that a grid takes tens of steps.
-
-    Args:
-        noise_scheduler: Ours or diffusers'. Flow matching is quick already and is copied.
-
-    Returns:
-        A new scheduler that starts at the last noise level.
-
-    Source:
-        Song et al. 2021, arXiv 2010.02502; trailing steps: arXiv 2305.08891, section 3.3.
-        Chapter: 04_butterflies.
-    """
-    from diffusers import DDIMScheduler
-
-    if noise_scheduler.config.prediction_type == "flow_prediction":
-        return copy.deepcopy(noise_scheduler)
-    return DDIMScheduler(
-        noise_scheduler.config.num_train_timesteps,
-        trained_betas=noise_scheduler.betas.tolist(),
-        prediction_type=noise_scheduler.config.prediction_type,
-        timestep_spacing="trailing",
-    )
-
-
-def image_grid(images: Tensor) -> Image.Image:
-    """Lay pictures out in a square grid, edge to edge.
-
-    Args:
-        images: In [-1, 1], shape (N, C, H, W).
-
-    Returns:
-        One image, ceil(√N) pictures wide; places that are left over are black.
-
-    Source:
-        The course's own. Chapter: 04_butterflies.
-    """
-    pictures = to_pil(images)
-    width, height = pictures[0].size
-    columns = math.ceil(math.sqrt(len(pictures)))
-    rows = math.ceil(len(pictures) / columns)
-    grid = Image.new(pictures[0].mode, (columns * width, rows * height))
-    for k, picture in enumerate(pictures):
-        grid.paste(picture, (k % columns * width, k // columns * height))
-    return grid

@@ -15,12 +15,12 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from course_utils.data import ImageTensors
+from course_utils.data.tensors import ImageTensors
 from course_utils.training.batches import StepBatch, draw_batch, rows_of_step, seeded
 from course_utils.training.config import TrainingConfig
+from course_utils.training.distributed import start_accelerator
 from course_utils.training.loss import diffusion_loss
-from course_utils.training.output import Output
-from course_utils.training.processes import start_accelerator
+from course_utils.training.report import Output
 from course_utils.training.state import TrainingRun, TrainingState
 
 
@@ -56,7 +56,8 @@ def train(
 
     Source:
         Ho et al. 2020, arXiv 2006.11239, Algorithm 1; averaged weights: their appendix B.
-        Chapter: 1, "The same through the package".
+
+    Chapter: 1, "The same through the package".
     """
     check_fit(model, data, config)
     output = Output(config, model, noise_scheduler, data, resume)
@@ -158,7 +159,9 @@ def check_fit(model: nn.Module, data: ImageTensors, config: TrainingConfig | Non
             one that was asked for, or a label lies outside the network's classes.
 
     Source:
-        The errors of a beginner. Chapter: 1, "What can go wrong".
+        The errors of a beginner.
+
+    Chapter: 1, "What can go wrong".
     """
     channels, height, width = data.images.shape[1:]
     if channels != model.config.in_channels:

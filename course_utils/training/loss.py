@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_utils.parameterisation import mixing_rates, training_target
-from course_utils.schedules import min_snr_weights
+from course_utils.noise.process import mixing_rates
+from course_utils.noise.schedules import min_snr_weights
+from course_utils.noise.targets import training_target
 from course_utils.training.batches import noise_and_levels
 
 _ERRORS = {
@@ -46,8 +47,9 @@ def diffusion_loss(
 
     Source:
         Ho et al. 2020, arXiv 2006.11239, eq. 14 and Algorithm 1; the other targets:
-        `course_utils.parameterisation.training_target`; weights: arXiv 2303.09556,
-        section 3.4. Chapter: 1, "Training".
+        `course_utils.noise.targets.training_target`; weights: arXiv 2303.09556, section 3.4.
+
+    Chapter: 1, "Training".
     """
     if isinstance(draws, torch.Generator):
         draws = noise_and_levels(noise_scheduler, x0.shape, draws)

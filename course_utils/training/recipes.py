@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from course_utils.budget import BUDGETS, current_budget
-from course_utils.data import ImageTensors, load_images, prepare
+from course_utils.data.load import load_images
+from course_utils.data.tensors import ImageTensors, prepare
 from course_utils.training.config import TrainingConfig, steps_for_epochs
 
 
@@ -45,9 +46,6 @@ class Recipe:
 
         Returns:
             The pictures at the recipe's size.
-
-        Source:
-            The course's own. Chapter: 04_butterflies.
         """
         drawn = source == "drawn" or (source is None and self.name != "digits")
         images = load_images(self.name, source, count=self.count if drawn else None)
@@ -64,7 +62,7 @@ class Recipe:
             A ``diffusers.UNet2DModel``.
 
         Source:
-            Ho et al. 2020, arXiv 2006.11239, appendix B. Chapter: 04_butterflies.
+            Ho et al. 2020, arXiv 2006.11239, appendix B.
         """
         from diffusers import UNet2DModel
 
@@ -86,8 +84,8 @@ class Recipe:
             A ``diffusers.DDPMScheduler``.
 
         Source:
-            Nichol and Dhariwal 2021, arXiv 2102.09672, equation (17); Salimans and Ho 2022,
-            arXiv 2202.00512. Chapter: 04_butterflies.
+            Nichol and Dhariwal 2021, arXiv 2102.09672, equation (17); Salimans and Ho 2022, arXiv
+            2202.00512.
         """
         from diffusers import DDPMScheduler
 
@@ -108,9 +106,6 @@ def recipe(name: str, budget: str | None = None) -> Recipe:
 
     Raises:
         ValueError: There is no such recipe or budget.
-
-    Source:
-        The course's own. Chapter: 04_butterflies.
     """
     budget = current_budget() if budget is None else budget
     if name not in RECIPES or budget not in BUDGETS:

@@ -34,8 +34,7 @@ class TrainingState:
         accelerator: Accelerate's `Accelerator`.
 
     Source:
-        AdamW: arXiv 1711.05101. Averaged weights: Ho et al. 2020, arXiv 2006.11239, appendix
-        B. Chapter: 04_butterflies.
+        AdamW: arXiv 1711.05101. Averaged weights: Ho et al. 2020, arXiv 2006.11239, appendix B.
     """
 
     def __init__(self, config: TrainingConfig, model: nn.Module, accelerator: Any) -> None:
@@ -76,7 +75,7 @@ class TrainingState:
             That copy.
 
         Source:
-            Ho et al. 2020, arXiv 2006.11239, appendix B. Chapter: 04_butterflies.
+            Ho et al. 2020, arXiv 2006.11239, appendix B.
         """
         onto = copy.deepcopy(self.network).eval() if onto is None else onto
         self.ema.copy_to(onto.parameters())
@@ -87,9 +86,6 @@ class TrainingState:
 
         Returns:
             Tensors on the CPU, ready for a safetensors file.
-
-        Source:
-            The course's own. Chapter: 04_butterflies.
         """
         found = {f"model.{name}": t for name, t in self.network.state_dict().items()}
         found |= {f"ema.{k}": t for k, t in enumerate(self.ema.shadow_params)}
@@ -105,9 +101,6 @@ class TrainingState:
 
         Args:
             tensors: What `tensors` gave.
-
-        Source:
-            The course's own. Chapter: 04_butterflies.
         """
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -135,8 +128,7 @@ class TrainingState:
             The network, without what Accelerate has wrapped around it, a copy with averaged
             weights, and every loss.
 
-        Source:
-            The course's own. Chapter: 1, "The same through the package".
+        Chapter: 1, "The same through the package".
         """
         network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         return TrainingRun(network, self.averaged(), self.losses)

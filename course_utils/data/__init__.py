@@ -1,0 +1,31 @@
+"""Pictures: where they come from, and how they become batches and pictures again.
+
+`load` opens the course's sets, the Hub's and yours (`folder`); `drawing` draws pictures from a
+seed and `drawn` keeps them. `duplicates` finds copies, `split` holds some pictures back.
+`tensors` makes batches, `pixels` makes pictures of them. Shown on the page "The pictures".
+"""
+
+from course_utils.data.drawing import KINDS, contact_sheet, draw, draw_many
+from course_utils.data.duplicates import find_duplicates
+from course_utils.data.load import DataUnavailableError, load_images
+from course_utils.data.pixels import image_grid, to_pil, to_uint8
+from course_utils.data.split import hold_out, hold_out_groups, leaked_share
+from course_utils.data.tensors import ImageTensors, prepare
+
+__all__ = [
+    "KINDS",
+    "DataUnavailableError",
+    "ImageTensors",
+    "contact_sheet",
+    "draw",
+    "draw_many",
+    "find_duplicates",
+    "hold_out",
+    "hold_out_groups",
+    "image_grid",
+    "leaked_share",
+    "load_images",
+    "prepare",
+    "to_pil",
+    "to_uint8",
+]

@@ -1,0 +1,121 @@
+"""Drawn pictures as data sets, kept on disk so that they are drawn once.
+
+A file of the cache is one Arrow table of PNG pictures and labels with a checksum before it.
+Its name holds what the pictures depend on: family, number, size, and a fingerprint of the
+code that draws. So it never goes stale, and you may delete any of it at any time.
+"""
+
+import hashlib
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from course_utils.data import drawing
+from course_utils.files import cache_folder, write_whole
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+SIZES = {"sprites": 16, "butterflies": 64, "flowers": 64}
+"""The size in pixels at which each family is drawn if no other is asked for."""
+
+COUNT = 1_000
+"""How many pictures are drawn if no other number is asked for."""
+
+_LAYOUT = "1"  # of the cache files; another layout, another number
+_DIGEST = 32  # bytes of checksum at the beginning of a file
+
+
+def load_drawn(family: str, count: int = COUNT, size: int | None = None) -> "Dataset":
+    """Draw a set of pictures, or take it from the cache if it was drawn before.
+
+    Args:
+        family: ``"sprites"``, ``"butterflies"`` or ``"flowers"``.
+        count: How many pictures, at least one for each kind.
+        size: Height and width in pixels: 8 or more, and for sprites a multiple of 16. None
+            stands for 16 (sprites) or 64.
+
+    Returns:
+        The pictures of ``drawing.draw_many(family, count, size)`` in the columns ``image``
+        and ``label``, held in memory as PNG: about 0.5 MB (sprites) to 8 MB (64 pixels) for
+        1,000.
+
+    Raises:
+        ValueError: There is no such family, number or size.
+
+    Source:
+        `course_utils.data.drawing`.
+
+    Chapter: the page "The pictures", "One word away".
+    """
+    size = SIZES.get(family, 64) if size is None else size
+    drawing.draw_many(family, 0, size)  # complains where family or size cannot be
+    kinds = len(drawing.KINDS[family])
+    if count not in range(kinds, 1_000_001):
+        raise ValueError(f"count is {count!r}; ask for {kinds} (one a kind) to 1,000,000 {family}.")
+    path = cache_folder() / f"{family}-{int(count)}-{int(size)}px-{_fingerprint()}.arrow"
+    dataset = _read(path, count)
+    if dataset is None:
+        dataset = _draw(family, int(count), int(size))
+        _write(path, dataset)
+    return dataset
+
+
+def _fingerprint() -> str:
+    """A short name for the state of the drawing code; another one after any change."""
+    digest = hashlib.sha256(_LAYOUT.encode())
+    for file in sorted(Path(drawing.__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes().replace(b"\r\n", b"\n"))
+    return digest.hexdigest()[:12]
+
+
+def _draw(family: str, count: int, size: int) -> "Dataset":
+    """Draw the pictures of a run one by one and keep each as PNG."""
+    from datasets import ClassLabel, Dataset, Features, Image
+    from tqdm import tqdm
+
+    kinds = drawing.KINDS[family]
+    labels = [index % len(kinds) for index in range(count)]
+    images = []
+    for index in tqdm(range(count), desc=f"drawing {family}", leave=False, delay=2):
+        buffer = BytesIO()
+        drawing.draw(family, labels[index], index, size).save(buffer, "PNG", compress_level=3)
+        images.append({"bytes": buffer.getvalue(), "path": None})
+    features = Features({"image": Image(), "label": ClassLabel(names=list(kinds))})
+    return Dataset.from_dict({"image": images, "label": labels}, features=features)
+
+
+def _read(path: Path, count: int) -> "Dataset | None":
+    """The data set in a file, or None if there is none or the file is not whole."""
+    import pyarrow as pa
+    from datasets import Dataset
+
+    try:
+        stored = path.read_bytes()
+    except OSError:
+        return None
+    table = memoryview(stored)[_DIGEST:]
+    if hashlib.sha256(table).digest() != stored[:_DIGEST]:
+        return None
+    dataset = Dataset.from_buffer(pa.py_buffer(table))
+    return dataset if len(dataset) == count else None
+
+
+def _write(path: Path, dataset: "Dataset") -> None:
+    """Put a data set in a file that is there whole or not at all."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    schema = dataset.features.arrow_schema
+    with pa.ipc.new_stream(sink, schema) as stream:
+        stream.write_table(dataset.data.table.cast(schema))
+    table = sink.getvalue().to_pybytes()
+    try:
+        write_whole(path, hashlib.sha256(table).digest() + table)
+    except OSError as error:
+        warnings.warn(
+            f"The pictures were drawn but could not be kept in {path.parent} ({error}); they "
+            "will be drawn again next time. Set COURSE_CACHE to a folder that can be written.",
+            stacklevel=4,
+        )

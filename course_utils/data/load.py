@@ -1,0 +1,157 @@
+"""Where pictures come from: the course itself, the Hub, or you; and never one for another.
+
+Whatever the source, `load_images` gives the same two columns, ``image`` and ``label``.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from course_utils.data.drawn import COUNT, load_drawn
+from course_utils.data.folder import load_array, load_folder
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+OWN_SOURCES = {
+    "digits": "bundled",
+    "sprites": "drawn",
+    "butterflies": "drawn",
+    "flowers": "drawn",
+}
+"""The data sets there are, and the source of each that the course brings along."""
+
+HUB_NAMES = {
+    "digits": "ylecun/mnist",
+    "butterflies": "huggan/smithsonian_butterflies_subset",
+    "flowers": "huggan/flowers-102-categories",
+}
+"""The repository on the Hub that holds the full-sized set of each name."""
+
+
+class DataUnavailableError(RuntimeError):
+    """The pictures asked for could not be had; the message says what to do about it."""
+
+
+def load_images(
+    name: str,
+    source: str | os.PathLike[str] | None = None,
+    count: int | None = None,
+    size: int | None = None,
+) -> "Dataset":
+    """Open a set of labelled pictures.
+
+    Args:
+        name: ``"digits"``, ``"sprites"``, ``"butterflies"`` or ``"flowers"``.
+        source: ``"bundled"`` (digits): the 1,797 handwritten digits that scikit-learn brings
+            along, 8x8 grey. ``"drawn"`` (all others): pictures that the course draws, and
+            keeps on disk. ``"hub"`` (all but sprites): MNIST's 60,000 training digits, 1,000
+            butterflies of the Smithsonian, 8,189 flowers, from the Hugging Face Hub (needs
+            the network once). Or the path of your own: a folder of pictures with one
+            sub-folder for each label, or a ``.npy`` file, uint8 (N, H, W, 3), with its labels
+            in ``<name>_labels.npy`` beside it. None stands for what the course brings along:
+            ``"bundled"`` for digits, ``"drawn"`` for the others.
+        count: How many pictures to draw, 1,000 if not given; for drawn ones only.
+        size: Their height and width in pixels; for drawn ones only. If not given, sprites
+            have 16, the others 64.
+
+    Returns:
+        A data set with the columns ``image`` (a Pillow image) and ``label`` (a class index
+        whose names are in ``dataset.features["label"].names``), and no others. Where the Hub
+        has no labels, every picture has label 0.
+
+    Raises:
+        ValueError: The name or the source is unknown, the two do not go together, or your
+            folder or file has no usable pictures.
+        DataUnavailableError: The Hub did not give the set. Nothing else is loaded instead.
+
+    Source:
+        Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits" (bundled); LeCun et
+        al. 1998, MNIST; the Smithsonian's open collections; Nilsback and Zisserman 2008, Oxford
+        flowers (Hub).
+
+    Chapter: 1, "The data".
+    """
+    if name not in OWN_SOURCES:
+        raise ValueError(f"There is no data set {name!r}; choose from {sorted(OWN_SOURCES)}.")
+    own = OWN_SOURCES[name]
+    source = own if source is None else source
+    if source != "drawn" and (count, size) != (None, None):
+        raise ValueError(
+            f"count is {count} and size {size}, but only drawn pictures can be had in any number "
+            f"and size, and source is {os.fspath(source)!r}. Leave them out; prepare() resizes."
+        )
+    if source == own:
+        if own == "bundled":
+            return _bundled_digits()
+        return load_drawn(name, COUNT if count is None else count, size)
+    if source == "hub":
+        return _from_hub(name)
+    return _yours(Path(source), name)
+
+
+def _yours(path: Path, name: str) -> "Dataset":
+    """The pictures at a path of the reader's."""
+    if path.is_dir():
+        return load_folder(path)
+    if path.suffix.lower() == ".npy" and path.is_file():
+        return load_array(path)
+    known = [OWN_SOURCES[name]] + ["hub"] * (name in HUB_NAMES)
+    raise ValueError(
+        f"source is {str(path)!r}, which for {name} is neither {' nor '.join(map(repr, known))} "
+        "nor a folder or .npy file that exists. Choose one of those, or check the path; it was "
+        f"looked for at {path.resolve()}."
+    )
+
+
+def _bundled_digits() -> "Dataset":
+    """scikit-learn's digits, their 17 grey values spread over 0 to 255."""
+    from datasets import ClassLabel, Dataset, Features, Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    arrays = (digits.images * 255 / 16).round().astype("uint8")
+    labels = ClassLabel(names=[str(label) for label in digits.target_names])
+    return Dataset.from_dict(
+        {"image": list(arrays), "label": digits.target},
+        features=Features({"image": Image(mode="L"), "label": labels}),
+    )
+
+
+def _from_hub(name: str) -> "Dataset":
+    """The training split of a repository on the Hub, or an error that says what to do."""
+    from datasets import load_dataset
+
+    own = OWN_SOURCES[name]
+    if name not in HUB_NAMES:
+        raise ValueError(
+            f"source is 'hub', but there is no set of {name} on the Hub that this course knows. "
+            f"Use source={own!r}, or the path of a folder or .npy file of your own."
+        )
+    repository = HUB_NAMES[name]
+    try:
+        dataset = load_dataset(repository, split="train")
+    except Exception as error:
+        raise DataUnavailableError(
+            f"{repository!r} could not be loaded from the Hugging Face Hub: "
+            f"{type(error).__name__}: {error}\n"
+            "Check the network (python -m course_utils.check says whether the Hub answers) "
+            "and that HF_HUB_OFFLINE is not set. To go on without the Hub, say so in your "
+            f"own line: source={own!r}, or a folder of pictures."
+        ) from error
+    return _two_columns(dataset, name)
+
+
+def _two_columns(dataset: "Dataset", name: str) -> "Dataset":
+    """The pictures and their labels alone; where there are none, every label is 0."""
+    from datasets import ClassLabel, Image
+
+    if not isinstance(dataset.features.get("image"), Image):
+        raise DataUnavailableError(
+            f"{HUB_NAMES[name]!r} was loaded, but has no column 'image' of pictures any more, only "
+            f"{dataset.column_names}. Use source={OWN_SOURCES[name]!r}, or a folder of pictures."
+        )
+    if isinstance(dataset.features.get("label"), ClassLabel):
+        return dataset.select_columns(["image", "label"])
+    one = ClassLabel(names=[name])
+    return dataset.select_columns(["image"]).add_column("label", [0] * len(dataset), feature=one)

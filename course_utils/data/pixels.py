@@ -1,0 +1,78 @@
+"""From numbers to pictures: bytes, Pillow images, and many of them side by side."""
+
+import math
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Turn pictures in [-1, 1] into bytes: clamp, scale, round.
+
+    Without the clamp, -1.1 would wrap round to a bright speck; without the rounding, a
+    picture made of bytes would not come back as the same bytes.
+
+    Args:
+        images: Float pictures of any shape, meant to lie in [-1, 1]; the rest is clamped.
+
+    Returns:
+        The same shape as uint8, 0 for -1 and 255 for 1.
+
+    Raises:
+        ValueError: `images` is not a float tensor, or holds a NaN.
+
+    Source:
+        Ho et al. 2020, arXiv 2006.11239, section 3.3: bytes scaled linearly to [-1, 1].
+
+    Chapter: 1, "Sampling".
+    """
+    if not images.is_floating_point():
+        raise ValueError(f"images are {images.dtype}; this takes floats in [-1, 1].")
+    if images.isnan().any():
+        raise ValueError("images hold NaN; the network or the scheduler has diverged.")
+    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def to_pil(images: Tensor) -> list[Image.Image]:
+    """Turn a batch in [-1, 1] into Pillow images.
+
+    Args:
+        images: Float pictures of shape (N, C, H, W), C = 1 (grey) or 3 (RGB), in [-1, 1].
+
+    Returns:
+        N images of mode ``"L"`` or ``"RGB"`` and size (W, H).
+
+    Raises:
+        ValueError: The shape is another, or the values are no floats.
+
+    Source:
+        Pillow's ``Image.fromarray``.
+
+    Chapter: 1, "Sampling".
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}; expected (N, C, H, W) with C = 1 or 3."
+        )
+    arrays = to_uint8(images).permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(a[..., 0] if a.shape[-1] == 1 else a) for a in arrays]
+
+
+def image_grid(images: Tensor) -> Image.Image:
+    """Lay pictures out in a square grid, edge to edge.
+
+    Args:
+        images: In [-1, 1], shape (N, C, H, W).
+
+    Returns:
+        One image, ceil(√N) pictures wide; places that are left over are black.
+    """
+    pictures = to_pil(images)
+    width, height = pictures[0].size
+    columns = math.ceil(math.sqrt(len(pictures)))
+    rows = math.ceil(len(pictures) / columns)
+    grid = Image.new(pictures[0].mode, (columns * width, rows * height))
+    for k, picture in enumerate(pictures):
+        grid.paste(picture, (k % columns * width, k // columns * height))
+    return grid

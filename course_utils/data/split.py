@@ -1,0 +1,140 @@
+"""Some pictures are kept back, to judge by what was never learned from."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from course_utils.data.duplicates import THRESHOLD, find_duplicates
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def hold_out(dataset: "Dataset", count: int, seed: int = 0) -> tuple["Dataset", "Dataset"]:
+    """Split a data set in two, every label with the same share in both parts.
+
+    Args:
+        dataset: A data set with a ``label`` column of class indices.
+        count: How many pictures to hold out, at least one for each label.
+        seed: Which split, the same one every time for the same seed.
+
+    Returns:
+        The pictures to train on, and the `count` held-out ones that training never sees.
+
+    Raises:
+        ValueError: `count` leaves one of the two parts without pictures for every label.
+
+    Source:
+        ``datasets.Dataset.train_test_split``.
+
+    Chapter: 1, "The data".
+    """
+    num_classes = dataset.features["label"].num_classes
+    if not num_classes <= count <= len(dataset) - num_classes:
+        raise ValueError(
+            f"count is {count}; with {len(dataset)} pictures of {num_classes} labels it must "
+            f"lie between {num_classes} and {len(dataset) - num_classes}."
+        )
+    parts = dataset.train_test_split(test_size=count, stratify_by_column="label", seed=seed)
+    return parts["train"], parts["test"]
+
+
+def hold_out_groups(
+    dataset: "Dataset", groups: Sequence[Sequence[int]], count: int, seed: int = 0
+) -> tuple["Dataset", "Dataset"]:
+    """Split a data set in two so that copies of a picture stay together.
+
+    As `course_utils.data.split.hold_out`, every label has its share in both parts. Groups go to one
+    side whole, by the label of their first row, so that the number may come out smaller.
+
+    Args:
+        dataset: A data set with a ``label`` column of class indices.
+        groups: Rows that belong together, as `find_duplicates` gives; rows in no group may
+            go anywhere.
+        count: How many pictures to hold out at most.
+        seed: Which split, the same one every time for the same seed.
+
+    Returns:
+        The pictures to train on, and at most `count` held-out ones, without a copy between.
+
+    Raises:
+        ValueError: A row is in two groups or does not exist, or a label cannot have pictures
+            on both sides.
+
+    Source:
+        scikit-learn's ``StratifiedGroupKFold`` for the idea.
+
+    Chapter: the page "The pictures", "Is every picture there once?".
+    """
+    labels = np.array(dataset["label"][:])
+    units = _units(len(labels), groups)
+    units = [units[k] for k in np.random.default_rng(seed).permutation(len(units))]
+    by_label: dict[int, list[list[int]]] = {}
+    for unit in units:
+        by_label.setdefault(int(labels[unit[0]]), []).append(unit)
+    sizes = [sum(map(len, mine)) for mine in by_label.values()]
+    quotas = np.diff(count * np.cumsum(sizes) // len(labels), prepend=0)  # they sum to count
+    held: list[int] = []
+    for (label, mine), quota in zip(by_label.items(), quotas.tolist(), strict=True):
+        some = _fill(mine, quota)
+        if not some:
+            raise ValueError(
+                f"count is {count}, which leaves {quota} pictures of "
+                f"{dataset.features['label'].names[label]!r} to hold out. It comes in {len(mine)} "
+                f"groups of copies, the smallest of {min(map(len, mine))}, and both sides need "
+                "one: choose another count."
+            )
+        held += some
+    learn = np.setdiff1d(np.arange(len(labels)), held)
+    return dataset.select(learn), dataset.select(sorted(held))
+
+
+def _fill(units: list[list[int]], quota: int) -> list[int]:
+    """Rows of whole groups, as many as fit into the quota; the last group stays out."""
+    taken: list[int] = []
+    for unit in units[:-1]:
+        if len(taken) + len(unit) <= quota:
+            taken += unit
+    return taken
+
+
+def _units(count: int, groups: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Every row once: the groups, and each row that is in none as a group of its own."""
+    grouped = [row for group in groups for row in group]
+    if len(set(grouped)) < len(grouped) or not set(grouped) <= set(range(count)):
+        wrong = [row for row in grouped if grouped.count(row) > 1 or row not in range(count)]
+        raise ValueError(
+            f"row {wrong[0]} of the groups is there twice or is none of the {count} rows; "
+            "give the groups that find_duplicates found in this data set."
+        )
+    alone = sorted(set(range(count)) - set(grouped))
+    return [list(group) for group in groups if len(group)] + [[row] for row in alone]
+
+
+def leaked_share(to_learn: "Dataset", to_judge: "Dataset", threshold: float = THRESHOLD) -> float:
+    """Tell which share of the held-out pictures has a copy among those to learn from.
+
+    Args:
+        to_learn: What a network is trained on, with an ``image`` column.
+        to_judge: The held-out pictures, at least one, with an ``image`` column.
+        threshold: The distance below which two are copies, as for `find_duplicates`.
+
+    Returns:
+        From 0 (a clean split) to 1 (each held-out picture was seen in training).
+
+    Raises:
+        ValueError: `to_judge` is empty, or one of the two has no ``image`` column.
+
+    Chapter: the page "The pictures", "Is every picture there once?".
+    """
+    from datasets import concatenate_datasets
+
+    if len(to_judge) == 0:
+        raise ValueError("There are no held-out pictures; hold some out first.")
+    both = concatenate_datasets([part.select_columns("image") for part in (to_learn, to_judge)])
+    leaked = set()
+    for group in find_duplicates(both, threshold):
+        if group[0] < len(to_learn):
+            leaked.update(row for row in group if row >= len(to_learn))
+    return len(leaked) / len(to_judge)

@@ -1,0 +1,8 @@
+"""Are they any good? Measures of what a network has drawn.
+
+`reader` says what each picture shows. Taught in chapters 01_unet2dmodel and 03_sprites.
+"""
+
+from course_utils.metrics.reader import PictureReader, Reading
+
+__all__ = ["PictureReader", "Reading"]

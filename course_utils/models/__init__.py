@@ -1,0 +1,23 @@
+"""The network: what is trained, and one that needs no training.
+
+`unet` is a denoising U-Net from scratch, `layers` its parts (chapter 05_flowers). `ideal` is the
+best possible denoiser for a small set of pictures (chapter 02_schedulers).
+"""
+
+from course_utils.models.base import Denoiser
+from course_utils.models.ideal import IdealDenoiser
+from course_utils.models.layers import Attention, DownLevel, Middle, ResidualBlock, UpLevel
+from course_utils.models.unet import TimeEmbedding, UNet, sinusoidal_embedding
+
+__all__ = [
+    "Attention",
+    "Denoiser",
+    "DownLevel",
+    "IdealDenoiser",
+    "Middle",
+    "ResidualBlock",
+    "TimeEmbedding",
+    "UNet",
+    "UpLevel",
+    "sinusoidal_embedding",
+]

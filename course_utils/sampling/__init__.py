@@ -1,0 +1,23 @@
+"""The way back: from noise to a picture, step by step.
+
+`loop` has `sample`, which works with every scheduler here and with diffusers'. Each scheduler is
+one file: `ddpm`, `ddim`, `flow`; `base` is what they share. Taught in chapter 02_schedulers.
+"""
+
+from course_utils.sampling.base import SamplingScheduler, StepOutput
+from course_utils.sampling.ddim import DDIMScheduler, quick_scheduler
+from course_utils.sampling.ddpm import DDPMScheduler
+from course_utils.sampling.flow import FlowMatchEulerScheduler
+from course_utils.sampling.loop import Samples, initial_noise, sample
+
+__all__ = [
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "FlowMatchEulerScheduler",
+    "Samples",
+    "SamplingScheduler",
+    "StepOutput",
+    "initial_noise",
+    "quick_scheduler",
+    "sample",
+]

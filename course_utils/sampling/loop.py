@@ -1,0 +1,162 @@
+"""From noise to pictures: the sampling loop, for schedulers of ours and of diffusers."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from course_utils.models.base import Denoiser
+from course_utils.sampling.base import SamplingScheduler
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What `sample` made.
+
+    Attributes:
+        images: The finished pictures, float32, shape (N, C, H, W), in [-1, 1].
+        timesteps: The noise levels visited, from noisy to clean, in [0, T]; whole numbers where
+            the scheduler counts levels.
+        steps: Where asked for, x_t before each of `timesteps` and the end: a list of
+            ``len(timesteps) + 1`` tensors of shape (N, C, H, W), not clamped; else empty.
+        predictions: Where asked for, the network's guess of x0 at each of `timesteps`.
+    """
+
+    images: Tensor
+    timesteps: list[float]
+    steps: list[Tensor] = field(default_factory=list)
+    predictions: list[Tensor] = field(default_factory=list)
+
+
+def initial_noise(
+    shape: Sequence[int], seeds: Sequence[int]
+) -> tuple[Tensor, list[torch.Generator]]:
+    """Pure noise for each picture, from a seed of its own.
+
+    One generator per picture makes a picture depend on its seed alone, not on how many
+    others are drawn beside it.
+
+    Args:
+        shape: Shape of one picture, (C, H, W).
+        seeds: One seed for each of N pictures.
+
+    Returns:
+        Standard normal noise of shape (N, C, H, W) on the CPU, and the N generators, ready
+        to give the noise of the steps that follow.
+
+    Source:
+        The habit of NVlabs/edm2 (arXiv 2312.02696), which samples by one seed per picture.
+
+    Chapter: 1, "Sampling".
+    """
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    noise = [torch.randn(tuple(shape), generator=generator) for generator in generators]
+    return torch.stack(noise), generators
+
+
+def _check(model: Denoiser, class_labels: Sequence[int] | None, seeds: Sequence[int]) -> None:
+    """Refuse what would fail later with a message that does not name the cause."""
+    num_classes = model.config.num_class_embeds
+    if len(seeds) == 0:
+        raise ValueError("seeds is empty; give one seed for each picture you want.")
+    if num_classes is None and class_labels is not None:
+        raise ValueError("class_labels were given, but the model was built without classes.")
+    if num_classes is None:
+        return
+    if class_labels is None or len(class_labels) != len(seeds):
+        found = "none" if class_labels is None else len(class_labels)
+        raise ValueError(f"The model wants one label per picture: {len(seeds)}, not {found}.")
+    wrong = [int(label) for label in class_labels if not 0 <= int(label) < num_classes]
+    if wrong:
+        raise ValueError(f"class_labels holds {wrong[0]}; labels run from 0 to {num_classes - 1}.")
+
+
+@torch.inference_mode()
+def sample(
+    model: Denoiser,
+    noise_scheduler: SamplingScheduler,
+    *,
+    seeds: Sequence[int],
+    class_labels: Sequence[int] | None = None,
+    num_inference_steps: int = 50,
+    keep_steps: bool = False,
+    progress: bool = True,
+) -> Samples:
+    """Draw pictures: start at pure noise and let the scheduler walk down the noise levels.
+
+    Args:
+        model: A network called as ``model(sample, timestep, class_labels=…).sample``, with
+            ``config.in_channels``, ``config.sample_size`` and ``config.num_class_embeds``.
+        noise_scheduler: A scheduler with ``set_timesteps``, ``timesteps`` and ``step``.
+        seeds: One seed for each of N pictures. A picture depends on its own seed, not on N.
+        class_labels: One label for each picture, in [0, num_class_embeds); None for a
+            network without classes.
+        num_inference_steps: How many noise levels to visit, from 1 to the scheduler's T.
+        keep_steps: Whether to keep every x_t and every guess of x0, for a film strip.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        A `Samples` with ``images`` in [-1, 1], on the CPU.
+
+    Raises:
+        ValueError: No seeds; labels missing, too many, out of range, or not wanted; more
+            steps than the scheduler has.
+
+    Source:
+        Ho et al. 2020, arXiv 2006.11239, Algorithm 2; Song et al. 2021, arXiv 2010.02502, eq. 12,
+        where the scheduler is DDIM.
+
+    Chapter: 1, "Sampling".
+    """
+    _check(model, class_labels, seeds)
+    device = next(model.parameters()).device
+    height, width = _size(model.config.sample_size)
+    noise, generators = initial_noise((model.config.in_channels, height, width), seeds)
+    labels = None if class_labels is None else torch.as_tensor(class_labels, device=device)
+    noise_scheduler.set_timesteps(num_inference_steps)
+    x = noise.to(device) * noise_scheduler.init_noise_sigma  # 1, but for schedulers by sigma
+    fresh = _takes_generators(noise_scheduler, generators)
+    was_training = model.training
+    model.eval()
+    steps, predictions = [x.cpu()], []
+    for t in tqdm(noise_scheduler.timesteps, desc="sampling", disable=not progress):
+        model_input = noise_scheduler.scale_model_input(x, t)
+        model_output = model(model_input, t, class_labels=labels).sample
+        out = noise_scheduler.step(model_output, t, x, **fresh)
+        x = out.prev_sample
+        if keep_steps:
+            steps.append(x.cpu())
+            predictions.append(_guess_of(out, noise_scheduler).cpu())
+    model.train(was_training)
+    images = x.float().clamp(-1, 1).cpu()
+    timesteps = noise_scheduler.timesteps.tolist()
+    return Samples(images, timesteps, steps if keep_steps else [], predictions)
+
+
+def _takes_generators(noise_scheduler: SamplingScheduler, generators: list[Any]) -> dict[str, Any]:
+    """The generators, for a scheduler that adds fresh noise; others have no place for them."""
+    takes = "generator" in inspect.signature(noise_scheduler.step).parameters
+    return {"generator": generators} if takes else {}
+
+
+def _guess_of(out: Any, noise_scheduler: SamplingScheduler) -> Tensor:
+    """The guess of x0 that a step was made by."""
+    guess = getattr(out, "pred_original_sample", None)
+    if guess is None:
+        raise ValueError(
+            f"keep_steps is True, but {type(noise_scheduler).__name__} tells no guess of the clean "
+            "picture. Use keep_steps=False, or another scheduler."
+        )
+    return guess
+
+
+def _size(sample_size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width of a picture from a network's ``sample_size``."""
+    if isinstance(sample_size, int):
+        return sample_size, sample_size
+    height, width = sample_size
+    return height, width

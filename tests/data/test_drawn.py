@@ -1,0 +1,119 @@
+"""Drawn pictures are drawn once, kept whole, and anew after any change."""
+
+import time
+
+import numpy as np
+import pytest
+
+from course_utils.data import draw_many, drawing, drawn
+from course_utils.data.drawn import load_drawn
+from course_utils.files import cache_folder
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "new" / "cache"))
+    return tmp_path / "new" / "cache"
+
+
+@pytest.fixture
+def strokes(monkeypatch):
+    """How many pictures were really drawn."""
+    drawn_so_far = []
+
+    def counting(*what):
+        drawn_so_far.append(what)
+        return original(*what)
+
+    original = drawing.draw
+    monkeypatch.setattr(drawing, "draw", counting)
+    return drawn_so_far
+
+
+def pixels(dataset):
+    return np.stack([np.asarray(image) for image in dataset["image"]])
+
+
+def test_pictures_are_drawn_once(strokes, cache):
+    first = load_drawn("sprites", 25)
+    assert len(strokes) == 25
+    second = load_drawn("sprites", 25)
+    assert len(strokes) == 25
+    truth, labels = draw_many("sprites", 25, 16)
+    for dataset in (first, second):
+        np.testing.assert_array_equal(pixels(dataset), truth)
+        assert dataset["label"][:] == labels.tolist()
+        assert dataset.features == first.features
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_the_second_call_for_a_thousand_takes_half_a_second_at_most():
+    load_drawn("sprites")
+    started = time.perf_counter()
+    assert len(load_drawn("sprites")) == 1_000
+    assert time.perf_counter() - started <= 0.5
+
+
+def test_family_number_and_size_are_kept_apart(strokes, cache):
+    for what in (("sprites", 10), ("sprites", 11), ("sprites", 10, 32), ("flowers", 10, 32)):
+        load_drawn(*what)
+    assert len(strokes) == 10 + 11 + 10 + 10
+    assert len(list(cache.iterdir())) == 4
+    assert load_drawn("sprites", 10)[0]["image"].size == (16, 16)
+    assert load_drawn("sprites", 10, 32)[0]["image"].size == (32, 32)
+    assert len(strokes) == 41
+
+
+def test_changed_drawing_code_draws_anew(strokes, monkeypatch, tmp_path):
+    load_drawn("sprites", 10)
+    (tmp_path / "__init__.py").write_text("# another state of the code")
+    monkeypatch.setattr(drawing, "__file__", str(tmp_path / "__init__.py"))
+    load_drawn("sprites", 10)
+    assert len(strokes) == 20
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "short", "foreign"])
+def test_a_torn_file_is_noticed_and_drawn_anew(strokes, cache, damage):
+    load_drawn("sprites", 10)
+    (file,) = cache.iterdir()
+    whole = bytearray(file.read_bytes())
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    torn = {"cut": whole[:-100], "flip": flipped, "empty": b"", "short": whole[:20]}
+    file.write_bytes(torn.get(damage, b"something else" * 100))
+    again = load_drawn("sprites", 10)
+    assert len(strokes) == 20
+    assert load_drawn("sprites", 10)["label"][:] == again["label"][:]
+    assert len(strokes) == 20  # the file was mended
+    np.testing.assert_array_equal(pixels(again), draw_many("sprites", 10, 16)[0])
+
+
+def test_a_write_that_fails_midway_leaves_nothing_behind(monkeypatch, cache):
+    def full(self, data):
+        with self.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(drawn.Path, "write_bytes", full)
+    with pytest.warns(UserWarning, match="No space left.*COURSE_CACHE"):
+        dataset = load_drawn("sprites", 10)
+    np.testing.assert_array_equal(pixels(dataset), draw_many("sprites", 10, 16)[0])
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_is_told_and_the_pictures_come_all_the_same(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="could not be kept"):
+        assert len(load_drawn("sprites", 10)) == 10
+
+
+def test_the_cache_is_where_the_user_wants_it(monkeypatch, tmp_path, cache):
+    assert cache_folder() == cache
+    monkeypatch.delenv("COURSE_CACHE")
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "course-utils"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "course-utils"

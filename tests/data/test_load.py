@@ -1,0 +1,229 @@
+"""Pictures come from the place that was asked for, with the same columns, and never another's."""
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from course_utils.data import KINDS, DataUnavailableError, draw_many, hold_out, load_images, prepare
+from course_utils.data.load import HUB_NAMES, OWN_SOURCES
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_images("digits")
+
+
+def test_bundled_digits_are_scikit_learns(digits):
+    truth = load_digits()
+    assert len(digits) == 1_797
+    assert digits.features["label"].names == [str(k) for k in range(10)]
+    assert digits["label"][:] == truth.target.tolist()
+    for row in (0, 100, 1796):
+        image = digits[row]["image"]
+        assert image.mode == "L"
+        recovered = np.asarray(image).astype(float) * 16 / 255
+        np.testing.assert_allclose(recovered, truth.images[row], atol=8 / 255)
+
+
+def test_unknown_name_lists_the_known():
+    with pytest.raises(ValueError, match=r"'cats'.*digits"):
+        load_images("cats")
+
+
+@pytest.mark.parametrize("source", ["Hub", "no/such/folder"])
+def test_unknown_source_is_an_error_and_never_other_data(source):
+    with pytest.raises(ValueError, match=f"'{source}'"):
+        load_images("digits", source=source)
+
+
+def test_unreachable_hub_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(HUB_NAMES, "digits", "nobody/no-such-data-set")
+    with pytest.raises(DataUnavailableError, match="nobody/no-such-data-set") as error:
+        load_images("digits", source="hub")
+    assert "source='bundled'" in str(error.value)
+    assert "course_utils.check" in str(error.value)
+
+
+def test_hub_path_reads_a_repository_of_mnists_own_shape(monkeypatch, tmp_path):
+    """The real `load_dataset`, on parquet files laid out as ylecun/mnist lays them out."""
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=[str(k) for k in range(10)]),
+        }
+    )
+    arrays = np.arange(20 * 28 * 28, dtype=np.uint32).reshape(20, 28, 28).astype(np.uint8)
+    images = [Image.fromarray(array) for array in arrays]
+    rows = {"image": images, "label": [k % 10 for k in range(20)]}
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    table = datasets.Dataset.from_dict(rows, features=features)
+    table.to_parquet(folder / "train-00000-of-00001.parquet")
+    table.select(range(3)).to_parquet(folder / "test-00000-of-00001.parquet")
+    monkeypatch.setitem(HUB_NAMES, "digits", str(folder))
+
+    loaded = load_images("digits", source="hub")
+    assert len(loaded) == 20  # the training split, not the test split
+    np.testing.assert_array_equal(np.asarray(loaded[7]["image"]), arrays[7])
+    assert loaded["label"][:] == rows["label"]
+
+
+# Butterflies' columns on the Hub; all but the picture are text, many of them empty.
+SPECIMEN = [
+    *("image_url", "image_alt", "id", "name", "scientific_name", "gender", "taxonomy", "region"),
+    *("locality", "date", "usnm_no", "guid", "edan_url", "source", "stage", "image"),
+    *("image_hash", "sim_score"),
+]
+
+
+def photographs(count):
+    """Pictures of noise, wider than high, as a photograph is."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 40, 60, 3), dtype=np.uint8)
+    return [Image.fromarray(array) for array in pixels]
+
+
+def on_the_hub(monkeypatch, folder, name, columns, count=12, parts=1):
+    """A repository with a training split in one or more parquet files, as the Hub has it."""
+    images = photographs(count)
+    rows = {c: [None if k % 3 else f"{c} {k}" for k in range(count)] for c in columns}
+    rows["image"] = images
+    features = {column: datasets.Value("string") for column in columns}
+    features = datasets.Features(features | {"image": datasets.Image()})
+    table = datasets.Dataset.from_dict(rows, features=features)
+    repository = folder / name
+    (repository / "data").mkdir(parents=True)
+    for part in range(parts):
+        file = repository / "data" / f"train-{part:05}-of-{parts:05}.parquet"
+        table.shard(parts, part, contiguous=True).to_parquet(file)
+    monkeypatch.setitem(HUB_NAMES, name, str(repository))
+    return images
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "parts"), [("butterflies", SPECIMEN, 1), ("flowers", ["image"], 2)]
+)
+def test_hub_path_reads_pictures_without_labels(monkeypatch, tmp_path, name, columns, parts):
+    images = on_the_hub(monkeypatch, tmp_path, name, columns, parts=parts)
+    loaded = load_images(name, source="hub")
+    assert loaded.column_names == ["image", "label"]
+    assert loaded.features["label"] == datasets.ClassLabel(names=[name])
+    assert loaded["label"][:] == [0] * 12
+    for row in (0, 5, 11):
+        np.testing.assert_array_equal(np.asarray(loaded[row]["image"]), np.asarray(images[row]))
+
+
+def test_hub_pictures_go_all_the_way_to_a_batch(monkeypatch, tmp_path):
+    on_the_hub(monkeypatch, tmp_path, "butterflies", SPECIMEN)
+    learn, judge = hold_out(load_images("butterflies", source="hub"), 4)
+    x0, labels = prepare(learn, 32).batch(range(8))
+    assert x0.shape == (8, 3, 32, 32)
+    assert labels.tolist() == [0] * 8
+    assert len(judge) == 4
+
+
+def test_a_repository_that_lost_its_pictures_is_an_error(monkeypatch, tmp_path):
+    on_the_hub(monkeypatch, tmp_path, "flowers", ["image", "text"])
+    table = datasets.load_dataset(HUB_NAMES["flowers"], split="train").remove_columns("image")
+    other = tmp_path / "other"
+    other.mkdir()
+    table.to_parquet(other / "train-00000-of-00001.parquet")
+    monkeypatch.setitem(HUB_NAMES, "flowers", str(other))
+    with pytest.raises(DataUnavailableError, match=r"no column 'image'.*\['text'\]"):
+        load_images("flowers", source="hub")
+
+
+@pytest.mark.parametrize("name", ["sprites", "butterflies", "flowers"])
+def test_without_a_source_pictures_are_the_drawn_ones(name):
+    pictures, labels = draw_many(name, 16, 32)
+    loaded = load_images(name, count=16, size=32)
+    assert loaded.column_names == ["image", "label"]
+    assert loaded.features["label"].names == list(KINDS[name])
+    assert loaded["label"][:] == labels.tolist()
+    assert all(image.mode == "RGB" for image in loaded["image"])
+    np.testing.assert_array_equal([np.asarray(image) for image in loaded["image"]], pictures)
+    assert loaded["image"][3] == load_images(name, "drawn", count=16, size=32)["image"][3]
+
+
+def test_every_name_has_a_source_of_its_own_and_the_hub_knows_all_but_sprites():
+    assert OWN_SOURCES["digits"] == "bundled"
+    assert set(OWN_SOURCES) == {"digits", *KINDS}
+    assert set(HUB_NAMES) == set(OWN_SOURCES) - {"sprites"}
+
+
+def test_sprites_of_the_hub_are_refused_with_what_to_do():
+    with pytest.raises(ValueError, match=r"no set of sprites.*'drawn'.*\.npy"):
+        load_images("sprites", source="hub")
+
+
+@pytest.mark.parametrize(("name", "source"), [("sprites", "bundled"), ("digits", "drawn")])
+def test_sources_of_other_names_are_refused(name, source):
+    with pytest.raises(ValueError, match=f"'{source}', which for {name} is neither"):
+        load_images(name, source=source)
+
+
+@pytest.mark.parametrize("source", [None, "bundled", "hub", "somewhere"])
+def test_only_drawn_pictures_have_a_number_and_a_size_to_choose(source):
+    with pytest.raises(ValueError, match="size 32, but only drawn"):
+        load_images("digits", source=source, size=32)
+
+
+def test_no_pictures_and_too_few_for_all_kinds_are_refused():
+    for count in (0, 4, 2_000_000, 10.5):
+        with pytest.raises(ValueError, match=f"count is {count}"):
+            load_images("sprites", count=count)
+    with pytest.raises(ValueError, match="size is 20"):
+        load_images("sprites", size=20)
+
+
+def test_a_folder_serves_every_name(tmp_path):
+    for label in ("red admiral", "brimstone"):
+        (tmp_path / label).mkdir()
+        photographs(1)[0].save(tmp_path / label / "1.png")
+    loaded = load_images("butterflies", source=tmp_path)
+    assert loaded.features["label"].names == ["brimstone", "red admiral"]
+    with pytest.raises(ValueError, match=r"sprites is neither 'drawn' nor a folder or \.npy file"):
+        load_images("sprites", source=tmp_path / "none.npy")
+
+
+def test_an_array_of_sprites_with_labels_beside_it(tmp_path):
+    pictures, labels = draw_many("sprites", 12, 16)
+    np.save(tmp_path / "mine.npy", pictures)
+    loaded = load_images("sprites", source=tmp_path / "mine.npy")
+    assert loaded["label"][:] == [0] * 12  # no labels given
+    for stored in (labels, labels.astype(float), np.eye(5)[labels]):
+        np.save(tmp_path / "mine_labels.npy", stored)
+        loaded = load_images("sprites", source=str(tmp_path / "mine.npy"))
+        assert loaded.column_names == ["image", "label"]
+        assert loaded["label"][:] == labels.tolist()
+        assert loaded.features["label"].names == ["0", "1", "2", "3", "4"]
+    np.testing.assert_array_equal([np.asarray(image) for image in loaded["image"]], pictures)
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros((3, 16, 16, 3)), "float64 of shape"),
+        (np.zeros((3, 16, 16), np.uint8), r"shape \(3, 16, 16\)"),
+        (np.zeros((3, 16, 16, 4), np.uint8), r"shape \(3, 16, 16, 4\)"),
+        (np.zeros((0, 16, 16, 3), np.uint8), "no pictures"),
+        (np.array([{"a": 1}]), "cannot be read"),
+        (np.array(["text"]), "not one array of numbers"),
+    ],
+)
+def test_arrays_that_are_no_pictures_are_refused(tmp_path, array, told):
+    np.save(tmp_path / "mine.npy", array)
+    with pytest.raises(ValueError, match=told):
+        load_images("sprites", source=tmp_path / "mine.npy")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.arange(4), np.array([0, 1, -1]), np.array([0, 1, 0.5]), np.ones((3, 2)), np.zeros((3, 2))],
+)
+def test_labels_that_do_not_fit_the_pictures_are_refused(tmp_path, labels):
+    np.save(tmp_path / "mine.npy", np.zeros((3, 16, 16, 3), np.uint8))
+    np.save(tmp_path / "mine_labels.npy", labels)
+    with pytest.raises(ValueError, match=r"mine_labels.npy holds .* 3 whole numbers"):
+        load_images("sprites", source=tmp_path / "mine.npy")
