@@ -4,6 +4,7 @@ import copy
 from math import sqrt
 from typing import Any
 
+from diffusers import SchedulerMixin as SchedulerMixin  # looked for beside a class that is loaded
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 

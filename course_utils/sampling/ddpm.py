@@ -3,6 +3,7 @@
 from math import sqrt
 from typing import Any
 
+from diffusers import SchedulerMixin as SchedulerMixin  # looked for beside a class that is loaded
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
