@@ -4,7 +4,7 @@ import os
 import tempfile
 
 # Small networks gain little from a second thread, and lose much when the cores are busy.
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["COURSE_BUDGET"] = "smoke"
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"

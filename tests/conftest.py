@@ -15,6 +15,13 @@ from filelock import FileLock
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Mark what needs the built book, so that a run without one can leave it out by name."""
+    for item in items:
+        if {"built_book", "browser"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.book)
+
+
 @pytest.fixture(scope="session")
 def built_book(tmp_path_factory):
     """The folder of the HTML pages. Building must end without a single warning."""

@@ -23,13 +23,19 @@ def stamped(text: str, url: str, branch: str) -> str:
     text = badge.sub(f"{COLAB}{repository}/blob/{branch}/", text)
     text = re.sub(rf"git\+{HOST}(?=[\"'\s\\])", f"git+{url}", text)
     citation = re.compile(rf"^(repository-code: ){HOST}$", re.M)
-    return citation.sub(rf"\g<1>{url}", text)
+    text = citation.sub(rf"\g<1>{url}", text)
+    project = re.compile(
+        rf'^(\w+ = "){HOST}(/issues|/blob/[\w.-]+/[\w.]+)?"$', re.M
+    )
+    text = project.sub(rf'\g<1>{url}\g<2>"', text)
+    return re.sub(r"(?<=/blob/)[\w.-]+(?=/CHANGELOG)", branch, text)
 
 
 def files() -> list[Path]:
     """The files in which the address is repeated."""
     notebooks = sorted((ROOT / "book").glob("*.ipynb"))
-    return [*notebooks, ROOT / "README.md", ROOT / "CITATION.cff"]
+    others = ("README.md", "CITATION.cff", "pyproject.toml")
+    return [*notebooks, *(ROOT / name for name in others)]
 
 
 def main(check: bool) -> int:

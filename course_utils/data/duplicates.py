@@ -50,7 +50,7 @@ def find_duplicates(
         ValueError: `threshold` is negative or not a number, or `pictures` is something else.
 
     Source:
-        The course's own; the idea of comparing reduced pictures is that of the "average hash"
+        The idea of comparing reduced pictures is that of the "average hash"
         family.
 
     Chapter: the page "The pictures", "Is every picture there once?".

@@ -1,4 +1,8 @@
-"""What the page shows: pictures in grids, curves, a film, a network drawn from its own shapes."""
+"""What the page shows, readable on a phone and in the dark.
+
+`plotting` lays out pictures and draws curves, `player` is a film with buttons, `unet_diagram`
+draws a network from what flowed through it. Used in every chapter.
+"""
 
 from course_utils.figures.player import Player
 from course_utils.figures.plotting import COLOURS, plot_losses, set_style, show_images, show_source

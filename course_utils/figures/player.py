@@ -80,7 +80,7 @@ class Player:
     Raises:
         ValueError: There are no frames, not as many captions as frames, or no `alt` text.
 
-    Chapter: 1, "Watch it happen".
+    Chapter: 1, "Watch one appear".
     """
 
     def __init__(

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from course_utils.noise.process import RatedScheduler, check_same_shape
+from course_utils.noise.process import RatedScheduler
 from course_utils.noise.targets import training_target
+from course_utils.validate import check_same_shape
 
 
 @dataclass

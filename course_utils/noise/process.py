@@ -48,25 +48,6 @@ def mixing_rates(
     return share.sqrt(), (1 - share).sqrt()
 
 
-def check_same_shape(name: str, given: Tensor, other: str, wanted: Tensor) -> None:
-    """Refuse two tensors of different shapes, which PyTorch might broadcast in silence.
-
-    Args:
-        name: What `given` is called; for the message.
-        given: One tensor.
-        other: What `wanted` is called.
-        wanted: The other.
-
-    Raises:
-        ValueError: Their shapes differ.
-    """
-    if given.shape != wanted.shape:
-        raise ValueError(
-            f"{name} has shape {tuple(given.shape)} and {other} {tuple(wanted.shape)}; "
-            "they must be the same."
-        )
-
-
 def checked_timesteps(timesteps: Tensor | float, like: Tensor, last: int) -> Tensor:
     """Timesteps as a tensor, refused where they do not fit a batch of pictures.
 

@@ -7,12 +7,13 @@ float32. Taught in chapter 02_schedulers.
 
 import itertools
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from course_utils.validate import check_choice, check_count, check_whole
 
 SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid")
 """The known beta schedules, by the names that diffusers gives them."""
@@ -22,63 +23,6 @@ SPACINGS = ("leading", "trailing", "linspace")
 
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 """What a network can be trained to predict, namely noise, picture or velocity."""
-
-
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Refuse a name that is not on the list.
-
-    Args:
-        name: The option that holds the value; for the message.
-        value: What was given.
-        choices: What is known.
-
-    Raises:
-        ValueError: `value` is not one of `choices`.
-    """
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}, which is unknown. Use one of {', '.join(choices)}.")
-
-
-def check_whole(name: str, value: Any) -> int:
-    """Refuse what is not a whole number.
-
-    Args:
-        name: What the number is; for the message.
-        value: What was given.
-
-    Returns:
-        `value` as an int.
-
-    Raises:
-        TypeError: `value` is not a whole number.
-    """
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is {value!r}, which is not a whole number: use an int.") from None
-
-
-def check_count(name: str, value: int, most: int | None = None) -> int:
-    """Refuse what is not a whole number from 1 up.
-
-    Args:
-        name: What is counted; for the message.
-        value: What was given.
-        most: The largest allowed: the number of noise levels. None for no limit.
-
-    Returns:
-        `value` as an int.
-
-    Raises:
-        TypeError: `value` is not a whole number.
-        ValueError: `value` is below 1 or above `most`.
-    """
-    count = check_whole(name, value)
-    if count < 1:
-        raise ValueError(f"{name} is {count}; use at least 1.")
-    if most is not None and count > most:
-        raise ValueError(f"{name} is {count}; there are only {most} noise levels: use 1 to {most}.")
-    return count
 
 
 def betas(

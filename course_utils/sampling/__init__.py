@@ -1,7 +1,8 @@
 """The way back: from noise to a picture, step by step.
 
 `loop` has `sample`, which works with every scheduler here and with diffusers'. Each scheduler is
-one file: `ddpm`, `ddim`, `flow`; `base` is what they share. Taught in chapter 02_schedulers.
+one file: `ddpm`, `ddim`, `flow`; `base` is what they share, `diffusion` what the first two do.
+Taught in chapter 02_schedulers.
 """
 
 from course_utils.sampling.base import SamplingScheduler, StepOutput

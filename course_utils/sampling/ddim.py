@@ -8,15 +8,11 @@ from diffusers import SchedulerMixin as SchedulerMixin  # looked for beside a cl
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from course_utils.noise.process import NoiseScheduler, check_same_shape
+from course_utils.noise.process import NoiseScheduler
 from course_utils.noise.targets import predicted_x0_and_noise
-from course_utils.sampling.base import (
-    DiffusionScheduler,
-    Generators,
-    SamplingScheduler,
-    StepOutput,
-    fresh_noise,
-)
+from course_utils.sampling.base import Generators, SamplingScheduler, StepOutput
+from course_utils.sampling.diffusion import DiffusionScheduler, fresh_noise
+from course_utils.validate import check_same_shape
 
 
 class DDIMScheduler(DiffusionScheduler):

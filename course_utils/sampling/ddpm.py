@@ -7,10 +7,10 @@ from diffusers import SchedulerMixin as SchedulerMixin  # looked for beside a cl
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
-from course_utils.noise import schedules
-from course_utils.noise.process import check_same_shape
 from course_utils.noise.targets import predicted_x0_and_noise
-from course_utils.sampling.base import DiffusionScheduler, Generators, StepOutput, fresh_noise
+from course_utils.sampling.base import Generators, StepOutput
+from course_utils.sampling.diffusion import DiffusionScheduler, fresh_noise
+from course_utils.validate import check_choice, check_same_shape
 
 VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log")
 """How much fresh noise a step can add; ``_log`` is another way to calculate the same."""
@@ -76,7 +76,7 @@ class DDPMScheduler(DiffusionScheduler):
                 f"variance_type is {variance_type!r}, for networks that predict a variance beside "
                 f"the noise; none in this course does. Use one of {', '.join(VARIANCES)}."
             )
-        schedules.check_choice("variance_type", variance_type, VARIANCES)
+        check_choice("variance_type", variance_type, VARIANCES)
         self._prepare_levels()
 
     def step(

@@ -9,9 +9,8 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from course_utils.models.base import count_given
-from course_utils.noise.process import check_same_shape
-from course_utils.noise.schedules import check_choice, check_count
 from course_utils.sampling.base import Generators, Scheduler, StepOutput
+from course_utils.validate import check_choice, check_count, check_same_shape
 
 
 class FlowMatchEulerScheduler(Scheduler):

@@ -2,8 +2,8 @@
 
 Read it in this order: `config` (the numbers of a run), `batches` (what happens at step k),
 `loss`, `loop` (which puts them together), `state` and `checkpoints` (what survives a crash),
-`report` (what is kept and shown), `distributed` (one process or many), `recipes` (a data set, a
-network and settings that go together), `cache` (trained once, used again).
+`report` and `grids` (what is kept and shown), `distributed` (one process or many), `recipes` (a
+data set, a network and settings that go together), `cache` (trained once, used again).
 """
 
 from course_utils.training.batches import draw_batch, noise_and_levels, rows_of_step, seeded
