@@ -62,7 +62,7 @@ def undefined_names(notebook):
 @pytest.mark.parametrize(
     ("chapter", "given", "used"),
     [
-        ("04_butterflies", "num_epochs = ", "epochs_in_all = "),
+        ("01_unet2dmodel", "settings = ", "setings = "),
         ("05_flowers", "noise = ", "grain = "),
     ],
 )
