@@ -261,7 +261,7 @@ def inference_timesteps(
     return (steps * ((T - 1) / max(n - 1, 1))).round().long().flip(0)
 
 
-def given_timesteps(values: Sequence[int], num_train_timesteps: int) -> Tensor:
+def given_timesteps(values: Sequence[float], num_train_timesteps: int) -> Tensor:
     """A path of your own, refused where it is none.
 
     Args:

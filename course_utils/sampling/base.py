@@ -29,7 +29,6 @@ class SamplingScheduler(Protocol):
     """What sampling asks of a scheduler, ours or diffusers'."""
 
     timesteps: Tensor
-    init_noise_sigma: Any
 
     @property
     def config(self) -> Any:
@@ -37,9 +36,6 @@ class SamplingScheduler(Protocol):
 
     def set_timesteps(self, num_inference_steps: int) -> None:
         """Lay out the path of a sampling run."""
-
-    def scale_model_input(self, sample: Tensor, timestep: Any) -> Tensor:
-        """What the network is shown of a sample."""
 
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor) -> Any:
         """Go one timestep further; the answer has ``prev_sample``."""
@@ -59,10 +55,10 @@ class StepOutput(BaseOutput):
 
 
 class Scheduler(SchedulerMixin, ConfigMixin):
-    """The common part: a scheduler of its own kind adds ``set_timesteps``, ``step`` and rates.
+    """The common part: a scheduler of its own kind adds ``step``, its rates and its path.
 
-    ``_rates_at`` says how much picture and how much noise there is at a timestep, and ``_last``
-    what the noisiest timestep is.
+    ``_rates_at`` says how much picture and how much noise there is at a timestep, ``_last`` what
+    the noisiest timestep is, ``_path_in`` and ``_path_through`` which timesteps sampling visits.
     """
 
     order = 1  # one look of the network for each step
@@ -74,7 +70,15 @@ class Scheduler(SchedulerMixin, ConfigMixin):
     init_noise_sigma = 1.0  # how strong the noise is that sampling starts from
 
     def _rates_at(self, timesteps: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
-        """The two rates at checked timesteps of shape () or (batch,): shape (2,) or (2, batch)."""
+        """The two rates at checked timesteps of shape (1,) or (batch,): shape (2, 1 or batch)."""
+        raise NotImplementedError
+
+    def _path_in(self, num_inference_steps: int) -> Tensor:
+        """The timesteps of a path of so many steps, the noisiest first."""
+        raise NotImplementedError
+
+    def _path_through(self, timesteps: Sequence[float]) -> Tensor:
+        """The timesteps of a path of the caller's, checked."""
         raise NotImplementedError
 
     @property
@@ -96,6 +100,36 @@ class Scheduler(SchedulerMixin, ConfigMixin):
         """
         return sample
 
+    def set_timesteps(
+        self,
+        num_inference_steps: int | None = None,
+        device: torch.device | str | None = None,
+        timesteps: Sequence[float] | None = None,
+    ) -> None:
+        """Lay out the path of a sampling run in `timesteps`. Before, it is all T of them.
+
+        Args:
+            num_inference_steps: How many steps, 1 … T, spread as the scheduler spreads them.
+            device: Where `timesteps` goes. On the CPU (None), no step waits for a GPU.
+            timesteps: The path itself, in place of a number: falling, from T or less. Whole
+                numbers below T, but for flow matching, which takes any in (0, T].
+
+        Raises:
+            TypeError: A number is not whole.
+            ValueError: Both or neither were given, or a number is out of range or order.
+        """
+        if timesteps is not None and num_inference_steps is None:
+            path = self._path_through(timesteps)
+        elif num_inference_steps is not None and timesteps is None:
+            path = self._path_in(num_inference_steps)
+        else:
+            raise ValueError(
+                f"num_inference_steps is {num_inference_steps} and timesteps is {timesteps}; "
+                "give one of the two."
+            )
+        self._walk(path, device)
+        self.num_inference_steps = len(path)
+
     def rates(self, timesteps: Tensor | float, like: Tensor) -> tuple[Tensor, Tensor]:
         """√ᾱ_t and √(1-ᾱ_t), or 1-σ and σ, shaped to be multiplied with a batch.
 
@@ -115,7 +149,8 @@ class Scheduler(SchedulerMixin, ConfigMixin):
         """
         t = checked_timesteps(timesteps, like, self._last)
         dtype = torch.promote_types(like.dtype, torch.float32)
-        both = self._rates_at(t.to(like.device), like.device, dtype)
+        # As a list, even of one: a single number as an index would make a GPU wait.
+        both = self._rates_at(t.reshape(-1).to(like.device), like.device, dtype)
         signal_rate, noise_rate = both.reshape(2, -1, *[1] * (like.ndim - 1))
         return signal_rate, noise_rate
 

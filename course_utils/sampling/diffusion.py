@@ -64,40 +64,18 @@ class DiffusionScheduler(Scheduler):
                 raise ValueError(f"{name} is {config[name]}; use a number above 0, at most {high}.")
         check_whole("steps_offset", config.steps_offset)
 
-    def set_timesteps(
-        self,
-        num_inference_steps: int | None = None,
-        device: torch.device | str | None = None,
-        timesteps: Sequence[int] | None = None,
-    ) -> None:
-        """Lay out the path of a sampling run in `timesteps`. Before, it is all T of them.
+    def _path_in(self, num_inference_steps: int) -> Tensor:
+        """So many steps, spaced as the config says (arXiv 2305.08891, Table 2)."""
+        config = self.config
+        return schedules.inference_timesteps(
+            config.timestep_spacing,
+            config.num_train_timesteps,
+            num_inference_steps,
+            config.steps_offset,
+        )
 
-        Args:
-            num_inference_steps: How many steps, 1 … T, spaced as the config says.
-            device: Where `timesteps` goes. On the CPU (None), no step waits for a GPU.
-            timesteps: The path itself, in place of a number: whole numbers below T, falling.
-
-        Raises:
-            TypeError: A number is not whole.
-            ValueError: Both or neither were given, or a number is out of range or order.
-
-        Source:
-            arXiv 2305.08891, Table 2.
-        """
-        config, total = self.config, self.config.num_train_timesteps
-        if (num_inference_steps is None) == (timesteps is None):
-            raise ValueError(
-                f"num_inference_steps is {num_inference_steps} and timesteps is {timesteps}; "
-                "give one of the two."
-            )
-        if timesteps is not None:
-            path = schedules.given_timesteps(timesteps, total)
-        else:
-            path = schedules.inference_timesteps(
-                config.timestep_spacing, total, num_inference_steps, config.steps_offset
-            )
-        self._walk(path, device)
-        self.num_inference_steps = len(path)
+    def _path_through(self, timesteps: Sequence[float]) -> Tensor:
+        return schedules.given_timesteps(timesteps, self.config.num_train_timesteps)
 
     def _rates_at(self, timesteps: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
         if timesteps.dtype.is_floating_point or timesteps.dtype is torch.bool:

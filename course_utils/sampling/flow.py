@@ -45,42 +45,21 @@ class FlowMatchEulerScheduler(Scheduler):
         check_choice("prediction_type", prediction_type, (self._velocity,))
         self._walk(torch.arange(num_train_timesteps, 0, -1, dtype=torch.float32))
 
-    def set_timesteps(
-        self,
-        num_inference_steps: int | None = None,
-        device: torch.device | str | None = None,
-        timesteps: Sequence[float] | None = None,
-    ) -> None:
-        """Lay out the path of a sampling run in `timesteps`: evenly from T down to 1, then 0.
-
-        Args:
-            num_inference_steps: How many steps, 1 … T.
-            device: Where `timesteps` goes. On the CPU (None), no step waits for a GPU.
-            timesteps: The path itself, in place of a number: in (0, T], falling.
-
-        Raises:
-            TypeError: The number is not whole.
-            ValueError: Both or neither were given, or a number is out of range or order.
-
-        Source:
-            arXiv 2209.03003, section 2.
-        """
+    def _path_in(self, num_inference_steps: int) -> Tensor:
+        """Evenly from T down to 1, and from there to the picture at 0."""
         total = self.config.num_train_timesteps
-        if (num_inference_steps is None) == (timesteps is None):
+        count = check_count("num_inference_steps", num_inference_steps, total)
+        return torch.linspace(total, 1, count, dtype=torch.float64).float()
+
+    def _path_through(self, timesteps: Sequence[float]) -> Tensor:
+        total = self.config.num_train_timesteps
+        path = torch.as_tensor(timesteps, dtype=torch.float32)
+        falling = len(path) > 0 and bool((path.diff() < 0).all())
+        if not falling or path[0] > total or path[-1] <= 0:
             raise ValueError(
-                f"num_inference_steps is {num_inference_steps} and timesteps is {timesteps}; "
-                "give one of the two."
+                f"timesteps are {timesteps}; they must fall from {total} or less and end above 0."
             )
-        if timesteps is None:
-            count = check_count("num_inference_steps", num_inference_steps, total)
-            path = torch.linspace(total, 1, count, dtype=torch.float64).float()
-        else:
-            path = torch.as_tensor(timesteps, dtype=torch.float32)
-            falling = len(path) > 0 and bool((path.diff() < 0).all())
-            if not falling or path[0] > total or path[-1] <= 0:
-                raise ValueError(f"timesteps are {timesteps}; they must fall from {total} or less.")
-        self._walk(path, device)
-        self.num_inference_steps = len(path)
+        return path
 
     @property
     def _last(self) -> int:

@@ -118,14 +118,15 @@ def sample(
     noise, generators = initial_noise((model.config.in_channels, height, width), seeds)
     labels = None if class_labels is None else torch.as_tensor(class_labels, device=device)
     noise_scheduler.set_timesteps(num_inference_steps)
-    x = noise.to(device) * noise_scheduler.init_noise_sigma  # 1, but for schedulers by sigma
+    # Schedulers that count in sigma start from stronger noise, and show the network less of it.
+    x = noise.to(device) * getattr(noise_scheduler, "init_noise_sigma", 1.0)
+    shown = getattr(noise_scheduler, "scale_model_input", lambda sample, timestep: sample)
     fresh = _takes_generators(noise_scheduler, generators)
     was_training = model.training
     model.eval()
     steps, predictions = [x.cpu()], []
     for t in tqdm(noise_scheduler.timesteps, desc="sampling", disable=not progress):
-        model_input = noise_scheduler.scale_model_input(x, t)
-        model_output = model(model_input, t, class_labels=labels).sample
+        model_output = model(shown(x, t), t, class_labels=labels).sample
         out = noise_scheduler.step(model_output, t, x, **fresh)
         x = out.prev_sample
         if keep_steps:

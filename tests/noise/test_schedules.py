@@ -166,3 +166,38 @@ def test_where_the_spacings_start_and_end():
 def test_bad_input_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_rates_are_worked_out_in_float64():
+    """In float32 the product of a thousand factors, and 1 - ᾱ of small t, would lose digits."""
+    betas = schedules.betas("linear")
+    exact = torch.cumprod(1 - betas.double(), 0)
+    assert torch.equal(schedules.signal_rates(betas), exact.sqrt().float())
+    assert torch.equal(schedules.noise_rates(betas), (1 - exact).sqrt().float())
+    assert torch.equal(schedules.snr(betas), (exact / (1 - exact)).float())
+    root = exact.sqrt()
+    root = (root - root[-1]) * root[0] / (root[0] - root[-1])
+    stretched = 1 - root.square() / torch.cat([torch.ones(1), root[:-1].square()])
+    assert torch.equal(schedules.rescale_zero_terminal_snr(betas), stretched.float())
+
+
+def test_given_betas_are_read_in_float64_and_lie_between():
+    third = schedules.given_betas([1 / 3, 0.5], 2)
+    assert third.dtype == torch.float32
+    assert third[0] == torch.tensor(1 / 3, dtype=torch.float64).float()
+    with pytest.raises(ValueError, match=r"^trained_betas\[0\] is 0; betas lie between 0 and 1\.$"):
+        schedules.given_betas([0.0, 0.5], 2)
+
+
+def test_min_snr_takes_any_gamma_above_zero_and_names_what_it_refuses():
+    assert schedules.min_snr_weights(torch.tensor([4.0]), "sample", gamma=0.5) == 0.5
+    with pytest.raises(ValueError, match=r"^prediction_type is 'noise', which is unknown"):
+        schedules.min_snr_weights(torch.tensor([4.0]), "noise")
+
+
+def test_a_given_path_ends_at_its_last_timestep():
+    assert schedules.given_timesteps([5, 0], 10).tolist() == [5, 0]
+    with pytest.raises(ValueError, match=r"timesteps are \[5, -1\]; give one or more of \[0, 10\)"):
+        schedules.given_timesteps([5, -1], 10)
+    with pytest.raises(ValueError, match=r"\[5, 3, -1\]"):
+        schedules.given_timesteps([5, 3, -1], 10)

@@ -1,11 +1,12 @@
 """The sampling loop, against diffusers and against schedulers whose answer is known."""
 
+import diffusers
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler
 
-from course_utils.data import to_pil, to_uint8
-from course_utils.sampling import initial_noise, sample
+from course_utils import sampling as ours
+from course_utils.sampling import initial_noise, quick_scheduler, sample
 from tests.trainer import network
 
 
@@ -103,7 +104,12 @@ def test_sampling_leaves_the_global_generator_alone(model):
 
 @pytest.mark.parametrize(
     ("labels", "match"),
-    [(None, "2, not none"), ([0], "2, not 1"), ([0, 3], "holds 3"), ([-1, 0], "holds -1")],
+    [
+        (None, "^The model wants one label per picture: 2, not none.$"),
+        ([0], "2, not 1"),
+        ([0, 3], "^class_labels holds 3; labels run from 0 to 2.$"),
+        ([-1, 0], "holds -1"),
+    ],
 )
 def test_bad_labels_are_refused(class_model, labels, match):
     with pytest.raises(ValueError, match=match):
@@ -111,45 +117,94 @@ def test_bad_labels_are_refused(class_model, labels, match):
 
 
 def test_labels_without_classes_and_no_seeds_are_refused(model):
-    with pytest.raises(ValueError, match="without classes"):
+    with pytest.raises(ValueError, match=r"^class_labels were given, but the model was built"):
         sample(model, DDIMScheduler(), seeds=[0], class_labels=[0])
-    with pytest.raises(ValueError, match="seeds is empty"):
+    with pytest.raises(ValueError, match=r"^seeds is empty; give one seed for"):
         sample(model, DDIMScheduler(), seeds=[])
 
 
-def test_every_byte_comes_back_as_itself():
-    every = torch.arange(256).to(torch.uint8)
-    assert torch.equal(to_uint8(every.float() / 127.5 - 1), every)
+class Ideal(torch.nn.Module):
+    """The best answer for the one picture there is, at noise levels of any kind."""
+
+    def __init__(self, config, x0, rates):
+        super().__init__()
+        self.config, self.x0, self.rates = config, x0, rates
+        self.somewhere = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x, t, class_labels=None):
+        signal_rate, noise_rate = self.rates(t, x)
+        noise = (x - signal_rate * self.x0) / noise_rate
+        return diffusers.models.unets.unet_2d.UNet2DOutput(sample=noise)
 
 
-def test_values_outside_are_clamped_and_do_not_wrap():
-    assert to_uint8(torch.tensor([-1.5, -1.0, 1.0, 1.5])).tolist() == [0, 0, 255, 255]
+@pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")  # inside of diffusers
+@pytest.mark.parametrize("name", ["Euler", "EulerAncestral", "Heun", "DPMSolverMultistep"])
+def test_schedulers_of_diffusers_that_scale_their_input_find_the_picture(model, name):
+    """They start from noise of another strength and visit levels between the whole numbers."""
+    x0 = torch.linspace(-0.9, 0.9, 64).view(1, 1, 8, 8)
+    suffix = "" if name == "DPMSolverMultistep" else "Discrete"
+    scheduler = getattr(diffusers, f"{name}{suffix}Scheduler")(100)
+    alpha_bar = scheduler.alphas_cumprod.double()
+
+    def rates(t, x):  # of the levels between, as the scheduler lays them out
+        levels = ((1 - alpha_bar) / alpha_bar).sqrt().log()
+        low = int(t)
+        part = float(t) - low
+        sigma = (levels[low] * (1 - part) + levels[min(low + 1, 99)] * part).exp()
+        return 1 / (sigma**2 + 1).sqrt(), sigma / (sigma**2 + 1).sqrt()
+
+    ideal = Ideal(model.config, x0, rates)
+    made = sample(ideal, scheduler, seeds=[0, 1], num_inference_steps=10, progress=False)
+    assert (made.images - x0).abs().max() <= 0.02  # they end a hair above no noise at all
+    assert len(made.timesteps) == len(scheduler.timesteps) == (19 if name == "Heun" else 10)
 
 
-def test_halves_are_rounded_not_cut():
-    assert to_uint8(torch.tensor([0.6 / 127.5 - 1, 0.4 / 127.5 - 1])).tolist() == [1, 0]
+def test_both_schedulers_of_flow_matching_find_the_picture(model):
+    x0 = torch.linspace(-0.9, 0.9, 64).view(1, 1, 8, 8)
+    for scheduler in (
+        ours.FlowMatchEulerScheduler(100),
+        diffusers.FlowMatchEulerDiscreteScheduler(100),
+    ):
+        ideal = Ideal(model.config, x0, lambda t, x: (1 - t / 100, t / 100))
+
+        class Velocity(Ideal):
+            def forward(self, x, t, class_labels=None):
+                noise = super().forward(x, t).sample
+                return diffusers.models.unets.unet_2d.UNet2DOutput(sample=noise - self.x0)
+
+        ideal.__class__ = Velocity
+        made = sample(ideal, scheduler, seeds=[0], num_inference_steps=7, progress=False)
+        assert (made.images - x0).abs().max() <= 1e-5
+        assert all(isinstance(t, float) for t in made.timesteps)
 
 
-@pytest.mark.parametrize(
-    ("images", "match"),
-    [(torch.zeros(3, dtype=torch.uint8), "uint8"), (torch.tensor([float("nan")]), "NaN")],
-)
-def test_bytes_and_nan_are_refused(images, match):
-    with pytest.raises(ValueError, match=match):
-        to_uint8(images)
+def test_a_guess_that_a_scheduler_does_not_tell_cannot_be_kept(model):
+    how = {"seeds": [0], "num_inference_steps": 2, "progress": False}
+    says = (
+        "^keep_steps is True, but FlowMatchEulerDiscreteScheduler tells no guess of the clean "
+        "picture. Use keep_steps=False, or another scheduler.$"
+    )
+    with pytest.raises(ValueError, match=says):
+        sample(model, diffusers.FlowMatchEulerDiscreteScheduler(100), keep_steps=True, **how)
+    made = sample(model, ours.FlowMatchEulerScheduler(100), keep_steps=True, **how)
+    assert len(made.predictions) == 2
 
 
-def test_to_pil_gives_grey_and_colour_the_right_way_up():
-    grey = torch.tensor([[-1.0, 1.0]]).view(1, 1, 1, 2)
-    (image,) = to_pil(grey)
-    assert (image.mode, image.size) == ("L", (2, 1))
-    assert [image.getpixel((0, 0)), image.getpixel((1, 0))] == [0, 255]
-    colour = torch.full((2, 3, 4, 4), -1.0)
-    colour[:, 0] = 1
-    assert to_pil(colour)[1].getpixel((3, 3)) == (255, 0, 0)
+def test_pictures_need_not_be_square(model):
+    wide = network(sample_size=(8, 16), norm_num_groups=4, num_class_embeds=None)
+    made = sample(wide, ours.DDIMScheduler(10), seeds=[0], num_inference_steps=2)
+    assert made.images.shape == (1, 1, 8, 16)
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 2, 8, 8)])
-def test_to_pil_refuses_other_shapes(shape):
-    with pytest.raises(ValueError, match="shape"):
-        to_pil(torch.zeros(shape))
+@pytest.mark.parametrize("library", [ours, diffusers])
+def test_a_quick_scheduler_has_the_levels_and_the_kind_and_starts_at_the_last(library):
+    trained = library.DDPMScheduler(60, beta_schedule="scaled_linear", prediction_type="sample")
+    quick = quick_scheduler(trained)
+    assert torch.equal(quick.betas, trained.betas)
+    assert quick.config.prediction_type == "sample"
+    quick.set_timesteps(6)
+    assert quick.timesteps.tolist() == [59, 49, 39, 29, 19, 9]
+    flow = ours.FlowMatchEulerScheduler(60)
+    copied = quick_scheduler(flow)
+    copied.set_timesteps(3)
+    assert len(flow.timesteps) == 60

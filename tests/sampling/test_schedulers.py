@@ -1,6 +1,7 @@
 """Schedulers against diffusers' own, closed forms, and a denoiser that makes no mistakes."""
 
 import math
+import re
 
 import diffusers
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from course_utils.models import IdealDenoiser
 from course_utils.noise import mixing_rates, predicted_x0_and_noise, schedules, training_target
 from course_utils.sampling import DDIMScheduler, DDPMScheduler, FlowMatchEulerScheduler
+from course_utils.sampling.diffusion import dynamic_threshold, fresh_noise
 from tests.trainer import network
 
 BOTH = (DDPMScheduler, DDIMScheduler)
@@ -472,3 +474,93 @@ X = torch.zeros(2, 3)
 def test_bad_input_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def shapes_differ(name, other):
+    return rf"^{name} has shape \(1, 3\) and {other} \(2, 3\); they must be the same.$"
+
+
+@pytest.mark.parametrize("scheduler", [ready(), ready(DDIMScheduler), FlowMatchEulerScheduler(10)])
+def test_shapes_that_differ_are_named_as_the_arguments_are(scheduler):
+    """PyTorch would broadcast the one over the other, in silence."""
+    scheduler.set_timesteps(5)
+    t = scheduler.timesteps[0]
+    with pytest.raises(ValueError, match=shapes_differ("noise", "original_samples")):
+        scheduler.add_noise(X, X[:1], t)
+    with pytest.raises(ValueError, match=shapes_differ("noise", "sample")):
+        scheduler.get_velocity(X, X[:1], t)
+    with pytest.raises(ValueError, match=shapes_differ("model_output", "sample")):
+        scheduler.step(X[:1], t, X)
+
+
+def test_noise_of_another_shape_is_named():
+    with pytest.raises(ValueError, match=shapes_differ("variance_noise", "sample")):
+        ready(DDIMScheduler).step(X, 8, X, eta=1.0, variance_noise=X[:1])
+
+
+def test_counts_and_choices_are_named_as_the_arguments_are():
+    for scheduler in (ready(), FlowMatchEulerScheduler(10)):
+        with pytest.raises(ValueError, match=r"^num_inference_steps is 11; .*use 1 to 10\.$"):
+            scheduler.set_timesteps(11)
+    with pytest.raises(ValueError, match=r"^prediction_type is 'x', which is unknown\. Use one of"):
+        training_target("x", X, X, 0.6, 0.8)
+    with pytest.raises(TypeError, match=r"^a timestep is 3\.5, which is not a whole number"):
+        ready().set_timesteps(timesteps=[3.5])
+    with pytest.raises(TypeError, match=r"^timestep is 8\.0, which is not a whole number"):
+        ready().step(X, 8.0, X)
+    with pytest.raises(ValueError, match=r"-1 is outside \[0, 9\]; draw timesteps in the range of"):
+        ready().add_noise(X, X, torch.tensor([-1, 5]))
+
+
+@pytest.mark.parametrize("scheduler", [ready(), FlowMatchEulerScheduler(10)])
+def test_rates_and_noise_go_where_the_pictures_are(scheduler):
+    """The device "meta" has shapes only; it stands here for any that is not the CPU."""
+    far = torch.empty(2, 3, device="meta")
+    for rate in scheduler.rates(torch.tensor([1, 2]), far):
+        assert rate.device.type == "meta"
+    assert scheduler.rates(3, far.double())[0].dtype == torch.float64
+    assert scheduler.add_noise(far, far, 3).device.type == "meta"
+    scheduler.set_timesteps(2, device="meta")
+    assert scheduler.timesteps.device.type == "meta"
+    for random in (None, generator(), [generator(), generator(1)]):
+        assert fresh_noise(far, random).device.type == "meta"
+    for rate in mixing_rates(diffusers.DDPMScheduler(10), torch.tensor([1, 2]), far):
+        assert rate.device.type == "meta"
+
+
+def test_one_timestep_for_all_may_be_a_list_of_one():
+    noisy = ready().add_noise(X, X + 1, torch.tensor([3]))
+    assert torch.equal(noisy, ready().add_noise(X, X + 1, 3))
+
+
+def test_flow_matching_counts_its_steps_and_answers_as_a_tuple():
+    scheduler = FlowMatchEulerScheduler(10)
+    scheduler.set_timesteps(timesteps=[10, 4, 0.5])
+    assert scheduler.num_inference_steps == 3
+    assert scheduler.timesteps.dtype == torch.float32
+    scheduler.set_timesteps(timesteps=[7])
+    assert scheduler.timesteps.tolist() == [7]
+    assert isinstance(scheduler.step(X, 7.0, X, return_dict=False), tuple)
+    for path in ([], [4, 4], [4, 4.5], [5, -1]):
+        with pytest.raises(ValueError, match=rf"^timesteps are {re.escape(str(path))}; they must"):
+            scheduler.set_timesteps(timesteps=path)
+
+
+def test_the_path_of_flow_matching_is_even_to_the_last_bit():
+    scheduler = FlowMatchEulerScheduler(1000)
+    scheduler.set_timesteps(7)
+    exact = torch.tensor([1000 - 999 * k / 6 for k in range(7)], dtype=torch.float64)
+    assert torch.equal(scheduler.timesteps, exact.float())
+
+
+def test_a_threshold_is_found_in_half_precision_too():
+    """The quantile is one of float32: PyTorch has none in half precision."""
+    guess = torch.linspace(-4, 4, 64).view(1, 64)
+    exact = dynamic_threshold(guess, 0.9, 10.0)
+    for dtype in (torch.bfloat16, torch.float16):
+        found = dynamic_threshold(guess.to(dtype), 0.9, 10.0)
+        assert found.dtype == dtype
+        assert worst(found.float(), exact) <= 4 * torch.finfo(dtype).eps
+    double = dynamic_threshold(guess.double(), 0.9, 10.0)
+    assert double.dtype == torch.float64
+    assert worst(double, exact.double()) > 0  # float64 was not rounded on the way

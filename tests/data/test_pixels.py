@@ -1,0 +1,44 @@
+"""From numbers to pictures: no byte is lost, nothing wraps, nothing stands on its head."""
+
+import pytest
+import torch
+
+from course_utils.data import to_pil, to_uint8
+
+
+def test_every_byte_comes_back_as_itself():
+    every = torch.arange(256).to(torch.uint8)
+    assert torch.equal(to_uint8(every.float() / 127.5 - 1), every)
+
+
+def test_values_outside_are_clamped_and_do_not_wrap():
+    assert to_uint8(torch.tensor([-1.5, -1.0, 1.0, 1.5])).tolist() == [0, 0, 255, 255]
+
+
+def test_halves_are_rounded_not_cut():
+    assert to_uint8(torch.tensor([0.6 / 127.5 - 1, 0.4 / 127.5 - 1])).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("images", "match"),
+    [(torch.zeros(3, dtype=torch.uint8), "uint8"), (torch.tensor([float("nan")]), "NaN")],
+)
+def test_bytes_and_nan_are_refused(images, match):
+    with pytest.raises(ValueError, match=match):
+        to_uint8(images)
+
+
+def test_to_pil_gives_grey_and_colour_the_right_way_up():
+    grey = torch.tensor([[-1.0, 1.0]]).view(1, 1, 1, 2)
+    (image,) = to_pil(grey)
+    assert (image.mode, image.size) == ("L", (2, 1))
+    assert [image.getpixel((0, 0)), image.getpixel((1, 0))] == [0, 255]
+    colour = torch.full((2, 3, 4, 4), -1.0)
+    colour[:, 0] = 1
+    assert to_pil(colour)[1].getpixel((3, 3)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 2, 8, 8)])
+def test_to_pil_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match="shape"):
+        to_pil(torch.zeros(shape))
