@@ -37,8 +37,10 @@ def cache_folder() -> Path:
     chosen = os.environ.get("COURSE_CACHE")
     if chosen:
         return _without_tilde(chosen)
-    folder = platformdirs.user_cache_path("course-utils", appauthor=False)
-    # Without a home, platformdirs gives "~/.cache", which is not absolute, or "/.cache".
+    try:
+        folder = platformdirs.user_cache_path("course-utils", appauthor=False)
+    except RuntimeError:  # no home: newer versions raise, older ones leave "~/.cache" as it is
+        return _temporary()
     return folder if folder.is_absolute() and _can_be(folder) else _temporary()
 
 
@@ -58,9 +60,9 @@ def _without_tilde(chosen: str) -> Path:
 
 def _can_be(folder: Path) -> bool:
     """Whether a folder is there or could be made."""
-    if folder.is_dir():
+    if os.path.isdir(folder):  # noqa: PTH112  (Path's raises in another user's home)
         return True
-    above = next(part for part in folder.parents if part.exists())
+    above = next(part for part in folder.parents if os.path.exists(part))  # noqa: PTH110
     return above.is_dir() and os.access(above, os.W_OK | os.X_OK)
 
 

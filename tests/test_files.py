@@ -73,6 +73,15 @@ def test_without_a_home_the_cache_is_temporary_and_said_once(tmp_path, users_cac
     assert (first / "kept").read_bytes() == b"1"
 
 
+def test_a_user_without_a_name_gets_a_temporary_cache(monkeypatch):
+    def unknown(*_, **__):
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(platformdirs, "user_cache_path", unknown)
+    with pytest.warns(UserWarning, match="COURSE_CACHE"):
+        assert cache_folder().is_dir()
+
+
 def test_a_home_that_cannot_be_written_gives_way_but_a_cache_in_it_is_used(
     monkeypatch, tmp_path, users_cache
 ):
