@@ -1,7 +1,12 @@
 """Files that are there whole or not at all: where they are kept, how written, how told apart."""
 
+import contextlib
+import functools
 import hashlib
 import os
+import tempfile
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -11,22 +16,66 @@ if TYPE_CHECKING:
 
 
 def cache_folder() -> Path:
-    """Tell where drawn pictures are kept.
+    """Tell where drawn pictures and trained networks are kept.
 
     Returns:
         The folder that the environment variable ``COURSE_CACHE`` names, or else
-        ``course-utils`` in the user's cache folder, such as ``~/.cache/course-utils``.
+        ``course-utils`` in the user's cache folder, such as ``~/.cache/course-utils`` on Linux.
+        Where there is no such folder and none can be made (no ``HOME``, a user without a
+        name), a temporary one; a warning says so once.
+
+    Raises:
+        ValueError: ``COURSE_CACHE`` begins with a ``~`` that leads to no home folder.
 
     Source:
-        The XDG base directory specification; on Windows ``LOCALAPPDATA``.
+        The package platformdirs, which knows the place on each system.
 
     Chapter: the page "The pictures", "One word away".
     """
+    import platformdirs
+
     chosen = os.environ.get("COURSE_CACHE")
     if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "course-utils"
+        return _without_tilde(chosen)
+    try:
+        folder = platformdirs.user_cache_path("course-utils", appauthor=False)
+    except RuntimeError:  # no home: newer versions raise, older ones leave "~/.cache" as it is
+        return _temporary()
+    return folder if folder.is_absolute() and _can_be(folder) else _temporary()
+
+
+def _without_tilde(chosen: str) -> Path:
+    """The path in COURSE_CACHE with its ``~`` replaced by the home folder that it means."""
+    first, *rest = Path(chosen).parts or (chosen,)
+    if not first.startswith("~"):
+        return Path(chosen)
+    home = os.path.expanduser(first)  # noqa: PTH111  (Path's raises where there is none)
+    if home == first or not Path(home).is_dir():
+        raise ValueError(
+            f"COURSE_CACHE is {chosen!r}, but {first!r} leads to no home folder here. Give a "
+            "path without '~', or unset COURSE_CACHE."
+        )
+    return Path(home, *rest)
+
+
+def _can_be(folder: Path) -> bool:
+    """Whether a folder is there or could be made."""
+    if os.path.isdir(folder):  # noqa: PTH112  (Path's raises in another user's home)
+        return True
+    above = next(part for part in folder.parents if os.path.exists(part))  # noqa: PTH110
+    return above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+
+
+@functools.cache
+def _temporary() -> Path:
+    """A temporary folder, one for the whole process, and a warning when it is made."""
+    folder = Path(tempfile.mkdtemp(prefix="course-utils-"))
+    warnings.warn(
+        f"There is no folder for caches on this machine that can be written; {folder} is used, "
+        "and is not found again by the next run. Set COURSE_CACHE to a folder of your own.",
+        stacklevel=3,
+    )
+    return folder
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -40,18 +89,65 @@ def write_whole(path: Path, content: bytes) -> None:
         OSError: It could not be written. What was there before is as it was.
 
     Source:
-        Write, rename: the manual page of ``rename(2)``.
+        Write, fsync, rename: the manual page of ``rename(2)``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
-        part.write_bytes(content)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before it gets its name
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
-def digest(tensors: dict[str, "Tensor"]) -> str:
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk, so that a power cut does not undo a rename.
+
+    Args:
+        folder: Where something was renamed. Nothing is done on Windows, which opens no folders,
+            nor on network drives that cannot; the file is whole there all the same.
+
+    Source:
+        The manual page of ``fsync(2)``.
+    """
+    if os.name == "nt":
+        return
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def fingerprint(*parts: bytes | memoryview | Path) -> str:
+    """One number for some bytes and files; another one after any change of them.
+
+    Args:
+        parts: Bytes, or files whose bytes are read. Their order and their borders count.
+
+    Returns:
+        A SHA-256 digest, 64 hexadecimal characters.
+
+    Raises:
+        OSError: A file cannot be read.
+
+    Source:
+        FIPS 180-4.
+    """
+    total = hashlib.sha256()
+    for part in parts:
+        content = part.read_bytes() if isinstance(part, Path) else part
+        total.update(b"%d\n" % len(content))  # so that ("ab", "c") is not ("a", "bc")
+        total.update(content)
+    return total.hexdigest()
+
+
+def digest(tensors: "Mapping[str, Tensor]") -> str:
     """One number for some named tensors: names, types, shapes and every byte.
 
     Args:

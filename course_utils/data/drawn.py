@@ -5,14 +5,13 @@ Its name holds what the pictures depend on: family, number, size, and a fingerpr
 code that draws. So it never goes stale, and you may delete any of it at any time.
 """
 
-import hashlib
 import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_utils.data import drawing
-from course_utils.files import cache_folder, write_whole
+from course_utils.files import cache_folder, fingerprint, write_whole
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,8 +22,8 @@ SIZES = {"sprites": 16, "butterflies": 64, "flowers": 64}
 COUNT = 1_000
 """How many pictures are drawn if no other number is asked for."""
 
-_LAYOUT = "1"  # of the cache files; another layout, another number
-_DIGEST = 32  # bytes of checksum at the beginning of a file
+_LAYOUT = b"2"  # of the cache files; another layout, another number
+_CHECKSUM = 64  # bytes at the beginning of a file: the fingerprint of the rest
 
 
 def load_drawn(family: str, count: int = COUNT, size: int | None = None) -> "Dataset":
@@ -54,7 +53,7 @@ def load_drawn(family: str, count: int = COUNT, size: int | None = None) -> "Dat
     kinds = len(drawing.KINDS[family])
     if count not in range(kinds, 1_000_001):
         raise ValueError(f"count is {count!r}; ask for {kinds} (one a kind) to 1,000,000 {family}.")
-    path = cache_folder() / f"{family}-{int(count)}-{int(size)}px-{_fingerprint()}.arrow"
+    path = cache_folder() / f"{family}-{int(count)}-{int(size)}px-{_code()}.arrow"
     dataset = _read(path, count)
     if dataset is None:
         dataset = _draw(family, int(count), int(size))
@@ -62,12 +61,11 @@ def load_drawn(family: str, count: int = COUNT, size: int | None = None) -> "Dat
     return dataset
 
 
-def _fingerprint() -> str:
+def _code() -> str:
     """A short name for the state of the drawing code; another one after any change."""
-    digest = hashlib.sha256(_LAYOUT.encode())
-    for file in sorted(Path(drawing.__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes().replace(b"\r\n", b"\n"))
-    return digest.hexdigest()[:12]
+    files = sorted(Path(drawing.__file__).parent.glob("*.py"))
+    # Read as text, so that the line ends of a checkout on Windows do not count.
+    return fingerprint(_LAYOUT, *(file.read_text("utf-8").encode() for file in files))[:12]
 
 
 def _draw(family: str, count: int, size: int) -> "Dataset":
@@ -95,8 +93,8 @@ def _read(path: Path, count: int) -> "Dataset | None":
         stored = path.read_bytes()
     except OSError:
         return None
-    table = memoryview(stored)[_DIGEST:]
-    if hashlib.sha256(table).digest() != stored[:_DIGEST]:
+    table = memoryview(stored)[_CHECKSUM:]  # a view: nothing is copied
+    if fingerprint(table).encode() != stored[:_CHECKSUM]:
         return None
     dataset = Dataset.from_buffer(pa.py_buffer(table))
     return dataset if len(dataset) == count else None
@@ -112,7 +110,7 @@ def _write(path: Path, dataset: "Dataset") -> None:
         stream.write_table(dataset.data.table.cast(schema))
     table = sink.getvalue().to_pybytes()
     try:
-        write_whole(path, hashlib.sha256(table).digest() + table)
+        write_whole(path, fingerprint(table).encode() + table)
     except OSError as error:
         warnings.warn(
             f"The pictures were drawn but could not be kept in {path.parent} ({error}); they "

@@ -5,12 +5,14 @@ learnt it by heart would look as if it had understood. Files that were collected
 multiplied hold many pictures twice, as the same bytes or saved anew and a little different.
 """
 
-import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+from course_utils.data.plain import to_plain
+from course_utils.files import fingerprint
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,24 +59,37 @@ def find_duplicates(
     """
     if not 0 <= threshold <= 255:
         raise ValueError(f"threshold is {threshold}; it is a distance between 0 and 255.")
-    first_of: dict[bytes, int] = {}
-    cells, unique, parent = [], [], []
+    first_of: dict[str, int] = {}
+    cells, unique, pairs, count = [], [], [], 0
     for row, image in enumerate(_each(pictures)):
-        key = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).digest()
-        parent.append(first_of.setdefault(key, row))
-        if parent[row] == row and threshold > 0:
+        count = row + 1
+        first = first_of.setdefault(fingerprint(str(image.size).encode(), image.tobytes()), row)
+        if first < row:
+            pairs.append((first, row))
+        elif threshold > 0:
             unique.append(row)
             cells.append(np.asarray(image.resize((CELLS, CELLS), Image.Resampling.BOX)))
     if len(unique) > 1:
-        for a, b in _near(np.stack(cells).reshape(len(cells), -1, 3), threshold):
-            _join(parent, unique[a], unique[b])
+        near = _near(np.stack(cells).reshape(len(cells), -1, 3), threshold)
+        pairs += [(unique[a], unique[b]) for a, b in near]
+    return _groups(pairs, count)
+
+
+def _groups(pairs: list[tuple[int, int]], count: int) -> list[list[int]]:
+    """Pairs of rows as groups: who shares a partner shares a group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not pairs:
+        return []
+    edges = coo_array((np.ones(len(pairs), bool), np.array(pairs).T), shape=(count, count))
     groups: dict[int, list[int]] = {}
-    for row in range(len(parent)):
-        groups.setdefault(_root(parent, row), []).append(row)
+    for row, group in enumerate(connected_components(edges, directed=False)[1].tolist()):
+        groups.setdefault(group, []).append(row)
     return [rows for rows in groups.values() if len(rows) > 1]
 
 
-def _each(pictures: Any) -> Iterator[Image.Image]:
+def _each(pictures: "Dataset | np.ndarray") -> Iterator[Image.Image]:
     """Each picture in RGB, decoded one at a time."""
     if isinstance(pictures, np.ndarray):
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
@@ -83,8 +98,9 @@ def _each(pictures: Any) -> Iterator[Image.Image]:
                 "give uint8 of shape (N, H, W, 3), or a data set."
             )
         yield from (Image.fromarray(array) for array in pictures)
-    elif "image" in getattr(pictures, "column_names", ()):
-        yield from (row["image"].convert("RGB") for row in pictures.select_columns("image"))
+    elif "image" in getattr(pictures, "column_names", []):
+        for row in pictures.select_columns("image"):
+            yield to_plain(row["image"]).convert("RGB")
     else:
         raise ValueError(
             f"pictures is a {type(pictures).__name__} without an 'image' column; give a data "
@@ -109,16 +125,3 @@ def _near(cells: np.ndarray, threshold: float) -> Iterator[tuple[int, int]]:
             smallest = np.sort(apart.mean(axis=2), axis=1)[:, :kept]
             found = np.sqrt(smallest.mean(axis=1)) < threshold
             yield from zip(a[found].tolist(), b[found].tolist(), strict=True)
-
-
-def _root(parent: list[int], row: int) -> int:
-    """The first row of the group that a row belongs to."""
-    while parent[row] != row:
-        row = parent[row] = parent[parent[row]]
-    return row
-
-
-def _join(parent: list[int], a: int, b: int) -> None:
-    """Make one group of the groups of two rows."""
-    low, high = sorted((_root(parent, a), _root(parent, b)))
-    parent[high] = low

@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from course_utils.data.array import load_array
 from course_utils.data.drawn import COUNT, load_drawn
-from course_utils.data.folder import load_array, load_folder
+from course_utils.data.folder import load_folder
+from course_utils.data.summary import course_line
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,7 +41,10 @@ def load_images(
     count: int | None = None,
     size: int | None = None,
 ) -> "Dataset":
-    """Open a set of labelled pictures.
+    """Open a set of labelled pictures, and print one line that says what was opened.
+
+    The line tells how many pictures there are of how many files, which classes have which
+    numbers, and what was left out and why.
 
     Args:
         name: ``"digits"``, ``"sprites"``, ``"butterflies"`` or ``"flowers"``.
@@ -48,9 +53,11 @@ def load_images(
             keeps on disk. ``"hub"`` (all but sprites): MNIST's 60,000 training digits, 1,000
             butterflies of the Smithsonian, 8,189 flowers, from the Hugging Face Hub (needs
             the network once). Or the path of your own: a folder of pictures with one
-            sub-folder for each label, or a ``.npy`` file, uint8 (N, H, W, 3), with its labels
-            in ``<name>_labels.npy`` beside it. None stands for what the course brings along:
-            ``"bundled"`` for digits, ``"drawn"`` for the others.
+            sub-folder for each label (`load_folder`), or a ``.npy`` file, uint8 (N, H, W, 3)
+            or grey (N, H, W), with its labels in ``<name>_labels.npy`` beside it
+            (`load_array`); ``~`` is your home, and ``./hub`` a folder named as a source is.
+            None stands for what the course brings along: ``"bundled"`` for digits,
+            ``"drawn"`` for the others.
         count: How many pictures to draw, 1,000 if not given; for drawn ones only.
         size: Their height and width in pixels; for drawn ones only. If not given, sprites
             have 16, the others 64.
@@ -81,27 +88,54 @@ def load_images(
             f"count is {count} and size {size}, but only drawn pictures can be had in any number "
             f"and size, and source is {os.fspath(source)!r}. Leave them out; prepare() resizes."
         )
-    if source == own:
-        if own == "bundled":
-            return _bundled_digits()
-        return load_drawn(name, COUNT if count is None else count, size)
     if source == "hub":
-        return _from_hub(name)
-    return _yours(Path(source), name)
+        dataset, line = _from_hub(name)
+    elif source == own == "bundled":
+        dataset = _bundled_digits()
+        line = _line("digits, bundled with scikit-learn", dataset)
+    elif source == own:
+        dataset = load_drawn(name, COUNT if count is None else count, size)
+        line = _line(f"{name}, drawn by the course", dataset)
+    else:
+        dataset = _yours(source, name)
+        line = dataset.info.description
+    print(line)
+    return dataset
 
 
-def _yours(path: Path, name: str) -> "Dataset":
+def _line(what: str, dataset: "Dataset", left_out: str = "") -> str:
+    """The line for a set of the course's or the Hub's."""
+    names = dataset.features["label"].names
+    return course_line(what, names, dataset["label"][:], left_out)
+
+
+def _yours(source: str | os.PathLike[str], name: str) -> "Dataset":
     """The pictures at a path of the reader's."""
-    if path.is_dir():
+    given = os.fspath(source)
+    # Path("") would be the folder that Python runs in.
+    path = Path(os.path.expanduser(given))  # noqa: PTH111  (Path's raises for an unknown user)
+    if given and path.is_dir():
         return load_folder(path)
     if path.suffix.lower() == ".npy" and path.is_file():
         return load_array(path)
     known = [OWN_SOURCES[name]] + ["hub"] * (name in HUB_NAMES)
+    there = given and path.exists()
     raise ValueError(
-        f"source is {str(path)!r}, which for {name} is neither {' nor '.join(map(repr, known))} "
-        "nor a folder or .npy file that exists. Choose one of those, or check the path; it was "
-        f"looked for at {path.resolve()}."
+        f"source is {given!r}, which for {name} is neither {' nor '.join(map(repr, known))} "
+        f"nor a folder or .npy file that exists. {'It is another kind of file. ' * bool(there)}"
+        "Choose one of those, or check the path"
+        + (f"; it was looked for at {path.resolve()}." if given else ", which is empty.")
+        + _advice(path) * bool(there)
     )
+
+
+def _advice(path: Path) -> str:
+    """How pictures in a file of another kind become a folder or a .npy file."""
+    if path.suffix.lower() == ".npz":
+        return " Take one array out: numpy.save('mine.npy', numpy.load('mine.npz')['its name'])."
+    if path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
+        return " Unpack it, and give the folder."
+    return " Give the folder that it lies in."
 
 
 def _bundled_digits() -> "Dataset":
@@ -118,8 +152,8 @@ def _bundled_digits() -> "Dataset":
     )
 
 
-def _from_hub(name: str) -> "Dataset":
-    """The training split of a repository on the Hub, or an error that says what to do."""
+def _from_hub(name: str) -> tuple["Dataset", str]:
+    """The training split of a repository on the Hub and its line, or an error that helps."""
     from datasets import load_dataset
 
     own = OWN_SOURCES[name]
@@ -139,7 +173,11 @@ def _from_hub(name: str) -> "Dataset":
             "and that HF_HUB_OFFLINE is not set. To go on without the Hub, say so in your "
             f"own line: source={own!r}, or a folder of pictures."
         ) from error
-    return _two_columns(dataset, name)
+    two = _two_columns(dataset, name)
+    numbers = dataset.features.get("label") == two.features["label"]
+    others = [c for c in dataset.column_names if c != "image" and not (c == "label" and numbers)]
+    left_out = f"other splits, columns {', '.join(others)}" if others else "other splits"
+    return two, _line(f"{name}, {repository} on the Hub, split train", two, left_out)
 
 
 def _two_columns(dataset: "Dataset", name: str) -> "Dataset":

@@ -63,16 +63,21 @@ def image_grid(images: Tensor) -> Image.Image:
     """Lay pictures out in a square grid, edge to edge.
 
     Args:
-        images: In [-1, 1], shape (N, C, H, W).
+        images: In [-1, 1], shape (N, C, H, W), N >= 1, C = 1 (grey) or 3 (RGB).
 
     Returns:
         One image, ceil(√N) pictures wide; places that are left over are black.
+
+    Raises:
+        ValueError: There are no pictures, or `to_pil` would refuse them.
+
+    Source:
+        ``torchvision.utils.make_grid``.
     """
-    pictures = to_pil(images)
-    width, height = pictures[0].size
-    columns = math.ceil(math.sqrt(len(pictures)))
-    rows = math.ceil(len(pictures) / columns)
-    grid = Image.new(pictures[0].mode, (columns * width, rows * height))
-    for k, picture in enumerate(pictures):
-        grid.paste(picture, (k % columns * width, k // columns * height))
-    return grid
+    from torchvision.utils import make_grid
+
+    if len(images) == 0:
+        raise ValueError("There are no pictures to lay out; images has no rows.")
+    columns = math.ceil(math.sqrt(len(images)))
+    grid = make_grid(images, nrow=columns, padding=0, pad_value=-1)
+    return to_pil(grid[None, : images.shape[1]])[0]  # make_grid gives grey three times

@@ -1,5 +1,6 @@
 """Some pictures are kept back, to judge by what was never learned from."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,27 +17,44 @@ def hold_out(dataset: "Dataset", count: int, seed: int = 0) -> tuple["Dataset", 
 
     Args:
         dataset: A data set with a ``label`` column of class indices.
-        count: How many pictures to hold out, at least one for each label.
+        count: How many pictures to hold out, enough that each label's share is one at least.
         seed: Which split, the same one every time for the same seed.
 
     Returns:
         The pictures to train on, and the `count` held-out ones that training never sees.
 
     Raises:
-        ValueError: `count` leaves one of the two parts without pictures for every label.
+        ValueError: `count` leaves one of the two parts without pictures of a label, which is
+            named.
 
     Source:
-        ``datasets.Dataset.train_test_split``.
+        ``datasets.Dataset.train_test_split``, which is scikit-learn's
+        ``StratifiedShuffleSplit`` for data sets.
 
     Chapter: 1, "The data".
     """
-    num_classes = dataset.features["label"].num_classes
-    if not num_classes <= count <= len(dataset) - num_classes:
+    names = dataset.features["label"].names
+    sizes = Counter(dataset["label"][:])  # labels without a picture have no share
+    if not sizes or not len(sizes) <= count <= len(dataset) - len(sizes):
         raise ValueError(
-            f"count is {count}; with {len(dataset)} pictures of {num_classes} labels it must "
-            f"lie between {num_classes} and {len(dataset) - num_classes}."
+            f"count is {count}; with {len(dataset)} pictures of {len(sizes)} labels it must "
+            f"lie between {len(sizes)} and {len(dataset) - len(sizes)}."
+        )
+    rarest = min(sizes, key=sizes.__getitem__)
+    if sizes[rarest] < 2:
+        raise ValueError(
+            f"There is one picture of {names[rarest]!r}, and both parts need one: add more of "
+            "them, or leave them out."
         )
     parts = dataset.train_test_split(test_size=count, stratify_by_column="label", seed=seed)
+    for part in ("train", "test"):
+        for label in sizes.keys() - set(parts[part]["label"]):
+            raise ValueError(
+                f"count is {count}, and the share of {names[label]!r} is "
+                f"{count * sizes[label] / len(dataset):.1f} of those: its {sizes[label]} pictures "
+                f"among {len(dataset)} are too few for both parts. Choose another count, add "
+                "pictures of it, or leave it out."
+            )
     return parts["train"], parts["test"]
 
 
@@ -63,10 +81,12 @@ def hold_out_groups(
             on both sides.
 
     Source:
-        scikit-learn's ``StratifiedGroupKFold`` for the idea.
+        The course's own; scikit-learn's ``StratifiedGroupKFold`` for the idea.
 
     Chapter: the page "The pictures", "Is every picture there once?".
     """
+    # Our own: scikit-learn's StratifiedGroupKFold knows folds, no count that must not be passed,
+    # and gives a label with few groups to one side alone; its GroupShuffleSplit has no strata.
     labels = np.array(dataset["label"][:])
     units = _units(len(labels), groups)
     units = [units[k] for k in np.random.default_rng(seed).permutation(len(units))]
@@ -133,7 +153,7 @@ def leaked_share(to_learn: "Dataset", to_judge: "Dataset", threshold: float = TH
     if len(to_judge) == 0:
         raise ValueError("There are no held-out pictures; hold some out first.")
     both = concatenate_datasets([part.select_columns("image") for part in (to_learn, to_judge)])
-    leaked = set()
+    leaked: set[int] = set()
     for group in find_duplicates(both, threshold):
         if group[0] < len(to_learn):
             leaked.update(row for row in group if row >= len(to_learn))

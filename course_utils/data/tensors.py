@@ -8,10 +8,13 @@ into a batch in [-1, 1].
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
+from PIL import Image
 from torch import Tensor
+
+from course_utils.data.plain import to_plain
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -64,10 +67,14 @@ class ImageTensors:
 def prepare(
     dataset: "Dataset", image_size: int, channels: int = 3, flip: bool = False
 ) -> ImageTensors:
-    """Decode, crop to a square and resize every picture, once.
+    """Decode every picture, keep the square in its middle, and resize that, once.
+
+    Of a picture that is not square the two ends of the longer side are lost. See-through parts
+    are laid on white, as `load_images` does with those of a folder.
 
     Args:
-        dataset: A data set with ``image`` and ``label`` columns, as `load_images` gives.
+        dataset: A data set with ``image`` and ``label`` columns, as `load_images` gives, or
+            with pictures of any other kind that `to_plain` takes.
         image_size: Side of the pictures in pixels, at least 1.
         channels: 1 for grey, 3 for RGB.
         flip: Whether batches mirror pictures at random. Right for butterflies, wrong for
@@ -96,11 +103,11 @@ def prepare(
     return ImageTensors(torch.stack(pictures), labels, names, flip)
 
 
-def _square(image: Any, size: int, channels: int) -> Tensor:
+def _square(image: Image.Image, size: int, channels: int) -> Tensor:
     """One picture as uint8 of shape (C, size, size): its central square, resized."""
     from torchvision.transforms.v2 import functional as F
 
-    image = image.convert("L" if channels == 1 else "RGB")
+    image = to_plain(image).convert("L" if channels == 1 else "RGB")
     image = F.center_crop(image, [min(image.size)])
     image = F.resize(image, [size, size], F.InterpolationMode.BICUBIC, antialias=True)
     return F.pil_to_tensor(image)

@@ -1,15 +1,16 @@
 """A film that plays in a page without a server: play, step, and a slider over the steps."""
 
 import base64
-import hashlib
 import html
 import json
 from collections.abc import Sequence
 from io import BytesIO
 
+from PIL.Image import Image
 from torch import Tensor
 
 from course_utils.data.pixels import to_pil
+from course_utils.files import fingerprint
 
 _TEMPLATE = """
 <div class="course-player" id="{key}" role="group" aria-label="{label}"
@@ -105,7 +106,7 @@ class Player:
         """The film as a piece of a page, the same bytes for the same film."""
         content = json.dumps([self.frames, self.captions, self.alt])
         return _TEMPLATE.format(
-            key="player-" + hashlib.sha256(content.encode()).hexdigest()[:12],
+            key="player-" + fingerprint(content.encode())[:12],
             label=html.escape("Film: " + self.alt),
             alt=html.escape(self.alt),
             first=self.frames[0],
@@ -122,7 +123,7 @@ class Player:
         return f"Player({len(self.frames)} frames: {self.alt})"
 
 
-def _data_uri(image: "object") -> str:
+def _data_uri(image: Image) -> str:
     """A picture as an address that holds the picture itself."""
     buffer = BytesIO()
     image.save(buffer, format="PNG")

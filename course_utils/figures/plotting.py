@@ -8,9 +8,9 @@ whatever the colour of the page.
 import ast
 import inspect
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,6 +18,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_utils.data.pixels import to_uint8
+
+if TYPE_CHECKING:
+    from IPython.display import Code
 
 COLOURS = MappingProxyType(
     {"clean": "#0072B2", "noise": "#A85503", "noisy": "#8E4585", "predicted": "#00735C"}
@@ -101,7 +104,7 @@ def show_images(
         figsize=(WIDTH, tile * rows * 1.02 + 0.3 * bool(column_titles)),
         squeeze=False,
     )
-    fig.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
+    fig.set_layout_engine("constrained", w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
     pixels = (
         to_uint8(images)
         .permute(0, 2, 3, 1)
@@ -147,7 +150,7 @@ def plot_losses(losses: Mapping[str, Sequence[float]], window: int = 25) -> Figu
     return fig
 
 
-def show_source(obj: Any) -> Any:
+def show_source(obj: Callable[..., Any]) -> "Code":
     """Show the package's own lines of a function or class, without its docstring.
 
     Args:
@@ -166,6 +169,7 @@ def show_source(obj: Any) -> Any:
 
     source = textwrap.dedent(inspect.getsource(obj))
     definition = ast.parse(source).body[0]
+    assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     lines = source.splitlines()
     if ast.get_docstring(definition) is not None:
         docstring = definition.body[0]

@@ -4,8 +4,9 @@ The numbers in the drawing come from forward hooks on a running network, not fro
 settings, so the drawing cannot disagree with the network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -14,6 +15,18 @@ from matplotlib.patches import FancyBboxPatch
 from torch import Tensor, nn
 
 from course_utils.figures.plotting import COLOURS, WIDTH
+
+if TYPE_CHECKING:
+    from course_utils.models.base import Denoiser
+
+    class UNet(Denoiser, Protocol):
+        """A `Denoiser` with the parts of a U-Net, by the names that diffusers gives them."""
+
+        conv_in: nn.Module
+        down_blocks: nn.ModuleList
+        mid_block: nn.Module | None
+        up_blocks: nn.ModuleList
+        conv_out: nn.Module
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class Stage:
 
 
 def trace_unet(
-    model: nn.Module, sample: Tensor, timestep: Tensor | int, class_labels: Tensor | None = None
+    model: "UNet", sample: Tensor, timestep: Tensor | int, class_labels: Tensor | None = None
 ) -> list[Stage]:
     """Run a U-Net once and write down what each part gave out.
 
@@ -50,14 +63,14 @@ def trace_unet(
 
     Chapter: 1, "The shape of a U".
     """
-    parts = {"conv_in": model.conv_in}
+    parts: dict[str, nn.Module] = {"conv_in": model.conv_in}
     parts |= {f"down {i}": block for i, block in enumerate(model.down_blocks)}
     parts |= {"mid": model.mid_block} if model.mid_block is not None else {}
     parts |= {f"up {i}": block for i, block in enumerate(model.up_blocks)}
     parts |= {"conv_out": model.conv_out}
     stages = [Stage("picture", tuple(sample.shape))]
 
-    def remember(name: str):  # noqa: ANN202
+    def remember(name: str) -> Callable[[nn.Module, tuple, Tensor | tuple], None]:
         def hook(module: nn.Module, inputs: tuple, output: Tensor | tuple) -> None:
             hidden, skips = output if isinstance(output, tuple) else (output, ())
             skips = (hidden,) if name == "conv_in" else skips

@@ -1,144 +1,245 @@
-"""Any picture in a folder is converted to plain grey or RGB, or named in an error."""
+"""A folder of pictures is loaded as it lies there; what is left out is said, by name."""
+
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from course_utils.data import load_images
-from course_utils.data.folder import load_folder, to_plain
+from course_utils.data.folder import load_folder
 
 GREY = np.tile(np.linspace(0, 255, 16).round().astype(np.uint8), (16, 1))
-RED = np.zeros((8, 8, 3), np.uint8)
-RED[..., 0] = 200
 
 
-def save(folder, label, name, image, **how):
-    (folder / label).mkdir(exist_ok=True)
-    image.save(folder / label / name, **how)
+def put(folder, *names, size=(16, 16)):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(GREY).resize(size).convert("RGB").save(folder / name)
 
 
-def only_image(folder):
+def said(folder):
+    return load_folder(folder).info.description
+
+
+def labelled(folder):
+    """The label of each picture, in words."""
     dataset = load_folder(folder)
-    assert len(dataset) == 1
-    return dataset[0]["image"]
+    names = dataset.features["label"].names
+    return [names[label] for label in dataset["label"]]
 
 
-def test_subfolders_become_labels_in_alphabetical_order(tmp_path):
-    for label in ("wolf", "ant"):
-        for k in range(3):
-            save(tmp_path, label, f"{k}.png", Image.fromarray(RED))
+def test_subfolders_become_labels_in_alphabetical_order(tmp_path, capsys):
+    put(tmp_path, *(f"{label}/{k}.png" for label in ("wolf", "ant") for k in range(3)))
     dataset = load_images("digits", source=tmp_path)
     assert dataset.features["label"].names == ["ant", "wolf"]
     assert dataset["label"][:] == [0, 0, 0, 1, 1, 1]
-    np.testing.assert_array_equal(np.asarray(dataset[0]["image"]), RED)
+    np.testing.assert_array_equal(np.asarray(dataset[0]["image"])[..., 0], GREY)
+    assert capsys.readouterr().out == (
+        f"{tmp_path}: 6 pictures of 6 files; 2 classes: 0 ant (3), 1 wolf (3); 16×16 pixels; "
+        "nothing left out\n"
+    )
 
 
 def test_pictures_without_subfolders_get_one_label(tmp_path):
-    Image.fromarray(RED).save(tmp_path / "b.PNG")
-    Image.fromarray(RED).save(tmp_path / "a.bmp")
+    put(tmp_path, "b.PNG", "a.bmp")
     (tmp_path / "notes.txt").write_text("not a picture")
     dataset = load_folder(tmp_path)
     assert dataset["label"][:] == [0, 0]
     assert dataset.features["label"].names == [tmp_path.name]
-
-
-def test_sixteen_bits_are_scaled_not_cut(tmp_path):
-    deep = GREY.astype(np.uint16) * 257
-    save(tmp_path, "a", "deep.png", Image.fromarray(deep))
-    image = only_image(tmp_path)
-    assert image.mode == "L"
-    np.testing.assert_array_equal(np.asarray(image), GREY)
-
-
-def test_cmyk_becomes_rgb_of_the_same_colour(tmp_path):
-    save(tmp_path, "a", "print.jpg", Image.fromarray(RED).convert("CMYK"), quality=100)
-    image = only_image(tmp_path)
-    assert image.mode == "RGB"
-    np.testing.assert_allclose(np.asarray(image).astype(int), RED, atol=4)
-
-
-def test_palette_becomes_rgb(tmp_path):
-    save(tmp_path, "a", "p.gif", Image.fromarray(RED).quantize(4))
-    image = only_image(tmp_path)
-    assert image.mode == "RGB"
-    np.testing.assert_allclose(np.asarray(image).astype(int), RED, atol=2)
-
-
-def test_see_through_parts_are_laid_on_white(tmp_path):
-    layers = np.dstack([RED, np.full((8, 8), 255, np.uint8)])
-    layers[:4, :, 3] = 0
-    save(tmp_path, "a", "rgba.png", Image.fromarray(layers))
-    pixels = np.asarray(only_image(tmp_path))
-    assert (pixels[:4] == 255).all()
-    np.testing.assert_array_equal(pixels[4:], RED[4:])
-
-
-def test_see_through_palette_and_grey_are_laid_on_white():
-    grey = Image.fromarray(np.dstack([GREY, np.zeros_like(GREY)]))
-    assert to_plain(grey).mode == "L"
-    assert (np.asarray(to_plain(grey)) == 255).all()
-    palette = Image.new("P", (4, 4), 0)
-    palette.putpalette([10, 20, 30])
-    palette.info["transparency"] = 0
-    assert (np.asarray(to_plain(palette)) == 255).all()
-
-
-def test_grey_and_one_bit_stay_grey():
-    assert np.array_equal(np.asarray(to_plain(Image.fromarray(GREY))), GREY)
-    bits = to_plain(Image.fromarray(GREY > 127))
-    assert bits.mode == "L"
-    assert set(np.asarray(bits).ravel()) == {0, 255}
-
-
-def test_float_pixels_are_refused_by_name(tmp_path):
-    save(tmp_path, "a", "height.tiff", Image.fromarray(GREY.astype(np.float32)))
-    with pytest.raises(ValueError, match=r"height\.tiff.*floating-point"):
-        load_folder(tmp_path)
+    assert "2 pictures of 3 files" in dataset.info.description
+    assert "left out: 1 file .txt (notes.txt)" in dataset.info.description
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda b: b[: len(b) // 2], lambda b: b"not a picture", lambda b: b""]
+    "name", [".ipynb_checkpoints", "@eaDir", "__MACOSX", ".Trash", "$RECYCLE.BIN", "lost+found"]
 )
-def test_broken_files_are_named_and_good_ones_are_not(tmp_path, damage):
-    noise = np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8)
-    for name in ("good.png", "bad.jpg"):
-        save(tmp_path, "a", name, Image.fromarray(noise))
-    bad = tmp_path / "a" / "bad.jpg"
-    bad.write_bytes(damage(bad.read_bytes()))
-    with pytest.raises(ValueError, match="1 of 2 pictures") as error:
+def test_hidden_and_system_folders_are_ignored_and_said(tmp_path, name):
+    put(tmp_path, "cat/1.png", "dog/1.png", f"{name}/1.png", f"cat/{name}/1.png", "dog/._1.png")
+    assert labelled(tmp_path) == ["cat", "dog"]
+    told = ", ".join(sorted([name, f"cat/{name}", "dog/._1.png"]))
+    assert f"3 files or folders hidden or a system's ({told})" in said(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".JPE", ".avif", ".ppm", ".TGA", ".jp2", ".apng"])
+def test_all_that_pillow_opens_is_opened(tmp_path, suffix):
+    if suffix not in set(Image.registered_extensions()) | {".JPE", ".TGA"}:
+        pytest.skip(f"this Pillow was built without {suffix}")
+    put(tmp_path, f"a{suffix}")
+    assert len(load_folder(tmp_path)) == 1
+
+
+def test_what_pillow_does_not_open_is_named(tmp_path):
+    put(tmp_path, "cat/1.png")
+    for k in range(5):
+        (tmp_path / "cat" / f"{k}.HEIC").touch()
+    (tmp_path / "film.mpg").touch()
+    (tmp_path / "README").touch()
+    line = said(tmp_path)
+    assert "5 files .heic (cat/0.HEIC, cat/1.HEIC, cat/2.HEIC and 2 more)" in line
+    assert "1 file .mpg (film.mpg), 1 file no suffix (README)" in line
+    assert "1 picture of 8 files" in line
+
+
+def test_a_class_without_pictures_is_named(tmp_path):
+    put(tmp_path, "cat/1.png")
+    (tmp_path / "dog" / "old").mkdir(parents=True)
+    (tmp_path / "eel").mkdir()
+    (tmp_path / "eel" / "1.heic").touch()
+    assert labelled(tmp_path) == ["cat"]
+    assert "2 folders without pictures (dog, eel)" in said(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("rose/a.png", "rose/more/b.png"), ("cat/1.png", "sub/dog/2.png"), ("1.png", "a/2.png")],
+)
+def test_pictures_at_different_depths_are_named_in_an_error(tmp_path, names):
+    put(tmp_path, *names)
+    with pytest.raises(ValueError, match="different depths") as error:
         load_folder(tmp_path)
-    assert "bad.jpg" in str(error.value)
-    assert "good.png" not in str(error.value)
+    assert all(name in str(error.value) for name in names)
 
 
-def test_many_broken_files_are_counted_and_the_first_ten_named(tmp_path):
-    for k in range(12):
-        (tmp_path / f"{k:02}.png").write_bytes(b"no")
-    with pytest.raises(ValueError, match="12 of 12") as error:
+def test_labels_are_the_folders_right_above_the_pictures(tmp_path):
+    put(tmp_path, "2023/cat/1.png", "2024/cat/1.png", "2024/dog/2.png")
+    assert labelled(tmp_path) == ["cat", "cat", "dog"]
+    line = said(tmp_path)
+    assert "put together from several folders: cat" in line
+    assert "folders above the labels not used: 2023, 2024" in line
+
+
+@pytest.mark.parametrize("other", ["test", "Validation", "dev"])
+def test_of_a_set_in_parts_the_one_for_training_is_loaded(tmp_path, other):
+    put(tmp_path, "train/cat/1.png", "train/dog/1.png", f"{other}/cat/1.png", f"{other}/eel/1.png")
+    assert labelled(tmp_path) == ["cat", "dog"]
+    line = said(tmp_path)
+    assert "2 pictures of 4 files; 2 classes: 0 cat (1), 1 dog (1)" in line
+    assert (
+        f"left out: 2 pictures of other parts of the set ({other}/cat/1.png, {other}/eel/1.png)"
+        in line
+    )
+
+
+def test_parts_of_a_set_are_no_classes(tmp_path):
+    put(tmp_path, "train/1.png", "test/1.png")
+    assert labelled(tmp_path) == ["train"]
+    assert "1 picture of other parts of the set (test/1.png)" in said(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train/cat/1.png", "test/cat/1.png", "extra/cat/1.png"),
+        ("train/1.png", "test/1.png", "1.png"),
+        ("val/cat/1.png", "test/cat/1.png"),
+        ("train/1.png", "training/1.png"),
+    ],
+)
+def test_parts_of_a_set_beside_something_else_are_an_error(tmp_path, names):
+    put(tmp_path, *names)
+    with pytest.raises(ValueError, match=r"parts of a set.*Give the path of the part"):
         load_folder(tmp_path)
-    assert "09.png" in str(error.value)
-    assert "10.png" not in str(error.value)
 
 
-def test_empty_folder_says_what_counts_as_a_picture(tmp_path):
+def test_a_train_among_other_things_is_a_class(tmp_path):
+    put(tmp_path, "car/1.png", "train/1.png")
+    assert labelled(tmp_path) == ["car", "train"]
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl", "labels.npy", "captions.txt"])
+def test_files_of_labels_are_named_as_not_used(tmp_path, name):
+    put(tmp_path, "1.png", "2.png")
+    (tmp_path / name).touch()
+    assert f"1 file with labels or captions, not used ({name})" in said(tmp_path)
+
+
+def test_numbers_stand_in_their_own_order_and_the_mapping_is_printed(tmp_path):
+    put(tmp_path, *(f"{k}/a.png" for k in range(12)))
+    assert load_folder(tmp_path).features["label"].names == [str(k) for k in range(12)]
+    each = ", ".join(f"{k} {k} (1)" for k in range(12))
+    assert f"12 classes: {each};" in said(tmp_path)
+    put(tmp_path, "ten/a.png")  # no longer all numbers
+    assert load_folder(tmp_path).features["label"].names[:4] == ["0", "1", "10", "11"]
+
+
+def test_of_very_many_classes_the_first_and_the_last_are_printed(tmp_path):
+    put(tmp_path, *(f"{k}/a.png" for k in range(30)))
+    assert "30 classes: 0 0 (1)," in said(tmp_path)
+    assert "11 11 (1), …, 29 29 (1)" in said(tmp_path)
+
+
+def test_very_small_and_very_long_pictures_are_loaded_and_named(tmp_path):
+    put(tmp_path, "dot.png", size=(1, 1))
+    put(tmp_path, "line.png", size=(4_096, 1))
+    put(tmp_path, "strip.png", size=(80, 10))
+    put(tmp_path, "usual.png", size=(79, 10))
+    line = said(tmp_path)
+    assert "1×1 to 4,096×1 pixels" in line
+    assert "3 not square, of which prepare() keeps the middle" in line
+    assert "3 very small or very long (dot.png, line.png, strip.png), loaded all the same" in line
+
+
+def test_a_folder_without_pictures_says_what_counts_and_what_is_there(tmp_path):
     (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.heic").touch()
     with pytest.raises(ValueError, match="no pictures") as error:
         load_folder(tmp_path)
     assert ".png" in str(error.value)
+    assert "a/1.heic" in str(error.value)
 
 
-def test_loose_pictures_beside_subfolders_are_an_error(tmp_path):
-    Image.fromarray(RED).save(tmp_path / "loose.png")
-    save(tmp_path, "a", "in.png", Image.fromarray(RED))
-    with pytest.raises(ValueError, match=r"loose\.png"):
+def test_a_link_to_a_folder_above_ends_the_way(tmp_path):
+    put(tmp_path, "cat/1.png")
+    (tmp_path / "cat" / "again").symlink_to(tmp_path)
+    assert labelled(tmp_path) == ["cat"]
+    assert "1 link to a folder above (cat/again)" in said(tmp_path)
+
+
+def test_a_link_to_a_folder_elsewhere_is_followed(tmp_path):
+    put(tmp_path, "there/1.png")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "cat").symlink_to(tmp_path / "there")
+    assert labelled(tmp_path / "here") == ["cat"]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path, monkeypatch):
+    put(tmp_path, "cat/1.png", "locked/1.png")
+    look = type(tmp_path).iterdir
+
+    def refuse(self):
+        if self.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return look(self)
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", refuse)
+    with pytest.raises(ValueError, match=r"locked cannot be looked into: .*denied"):
         load_folder(tmp_path)
 
 
-def test_phone_pictures_are_turned_upright(tmp_path):
-    tall = np.zeros((4, 8, 4), np.uint8)
-    tall[..., 3] = 255
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees
-    save(tmp_path, "a", "turned.png", Image.fromarray(tall), exif=exif)
-    save(tmp_path, "a", "turned.jpg", Image.fromarray(tall[..., :3]), exif=exif)
-    assert [row["image"].size for row in load_folder(tmp_path)] == [(4, 8), (4, 8)]
+def test_a_pipe_is_not_waited_for(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no named pipes on this system")
+    put(tmp_path, "cat/1.png")
+    os.mkfifo(tmp_path / "cat" / "pipe.png")
+    assert "1 file .png (cat/pipe.png)" in said(tmp_path)
+
+
+def test_two_ways_to_write_one_letter_are_one_class(tmp_path):
+    put(tmp_path, "caf\u00e9/1.png", "cafe\u0301/2.png")
+    if len(list(tmp_path.iterdir())) == 1:
+        pytest.skip("this file system knows one way only")
+    assert labelled(tmp_path) == ["caf\u00e9"] * 2
+    assert "put together from several folders: caf\u00e9" in said(tmp_path)
+
+
+def test_names_that_are_no_text_are_loaded_and_told_in_one_line(tmp_path, capsys):
+    put(tmp_path, "ok/1.png")
+    try:
+        (tmp_path / "ok" / "1.png").rename(tmp_path / "ok" / os.fsdecode(b"\xff\n.png"))
+    except OSError:
+        pytest.skip("this file system takes text only")
+    (tmp_path / "ok" / "a\nb").touch()
+    dataset = load_images("flowers", source=tmp_path)
+    assert dataset[0]["image"].size == (16, 16)
+    assert capsys.readouterr().out.count("\n") == 1

@@ -1,5 +1,7 @@
 """Pictures come from the place that was asked for, with the same columns, and never another's."""
 
+import os
+
 import datasets
 import numpy as np
 import pytest
@@ -187,43 +189,54 @@ def test_a_folder_serves_every_name(tmp_path):
         load_images("sprites", source=tmp_path / "none.npy")
 
 
-def test_an_array_of_sprites_with_labels_beside_it(tmp_path):
-    pictures, labels = draw_many("sprites", 12, 16)
-    np.save(tmp_path / "mine.npy", pictures)
-    loaded = load_images("sprites", source=tmp_path / "mine.npy")
-    assert loaded["label"][:] == [0] * 12  # no labels given
-    for stored in (labels, labels.astype(float), np.eye(5)[labels]):
-        np.save(tmp_path / "mine_labels.npy", stored)
-        loaded = load_images("sprites", source=str(tmp_path / "mine.npy"))
-        assert loaded.column_names == ["image", "label"]
-        assert loaded["label"][:] == labels.tolist()
-        assert loaded.features["label"].names == ["0", "1", "2", "3", "4"]
-    np.testing.assert_array_equal([np.asarray(image) for image in loaded["image"]], pictures)
-
-
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("asked", "line"),
     [
-        (np.zeros((3, 16, 16, 3)), "float64 of shape"),
-        (np.zeros((3, 16, 16), np.uint8), r"shape \(3, 16, 16\)"),
-        (np.zeros((3, 16, 16, 4), np.uint8), r"shape \(3, 16, 16, 4\)"),
-        (np.zeros((0, 16, 16, 3), np.uint8), "no pictures"),
-        (np.array([{"a": 1}]), "cannot be read"),
-        (np.array(["text"]), "not one array of numbers"),
+        (("digits",), "digits, bundled with scikit-learn: 1,797 pictures of 10 classes: 0 0 (178)"),
+        (("sprites", "drawn", 12), "sprites, drawn by the course: 12 pictures of 5 classes: 0 "),
     ],
 )
-def test_arrays_that_are_no_pictures_are_refused(tmp_path, array, told):
-    np.save(tmp_path / "mine.npy", array)
-    with pytest.raises(ValueError, match=told):
-        load_images("sprites", source=tmp_path / "mine.npy")
+def test_one_line_says_which_set_was_loaded(capsys, asked, line):
+    load_images(*asked)
+    printed = capsys.readouterr().out
+    assert printed.startswith(line)
+    assert printed.count("\n") == 1
+
+
+def test_the_line_for_the_hub_names_what_was_left_out(monkeypatch, tmp_path, capsys):
+    on_the_hub(monkeypatch, tmp_path, "butterflies", ["name", "image"])
+    load_images("butterflies", source="hub")
+    printed = capsys.readouterr().out
+    assert "split train: 12 pictures of 1 class: 0 butterflies (12)" in printed
+    assert printed.endswith("left out: other splits, columns name\n")
+
+
+def test_labels_of_the_hub_that_are_mere_numbers_are_named_as_left_out(
+    monkeypatch, tmp_path, capsys
+):
+    on_the_hub(monkeypatch, tmp_path, "flowers", ["label", "image"])
+    assert load_images("flowers", source="hub")["label"][:] == [0] * 12
+    assert "columns label" in capsys.readouterr().out
+
+
+def test_a_path_of_nothing_is_not_the_folder_that_python_runs_in(monkeypatch, tmp_path):
+    photographs(1)[0].save(tmp_path / "1.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"source is ''.*which is empty"):
+        load_images("flowers", source="")
+    assert load_images("flowers", source=".").features["label"].names == [tmp_path.name]
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    photographs(1)[0].save(tmp_path / "1.png")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path.replace("~", str(tmp_path), 1))
+    assert len(load_images("flowers", source="~")) == 1
 
 
 @pytest.mark.parametrize(
-    "labels",
-    [np.arange(4), np.array([0, 1, -1]), np.array([0, 1, 0.5]), np.ones((3, 2)), np.zeros((3, 2))],
+    ("name", "told"), [("a.npz", r"numpy\.save"), ("a.zip", "Unpack"), ("a.png", "Give the folder")]
 )
-def test_labels_that_do_not_fit_the_pictures_are_refused(tmp_path, labels):
-    np.save(tmp_path / "mine.npy", np.zeros((3, 16, 16, 3), np.uint8))
-    np.save(tmp_path / "mine_labels.npy", labels)
-    with pytest.raises(ValueError, match=r"mine_labels.npy holds .* 3 whole numbers"):
-        load_images("sprites", source=tmp_path / "mine.npy")
+def test_another_kind_of_file_is_refused_with_what_to_do(tmp_path, name, told):
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=f"another kind of file.*{told}"):
+        load_images("flowers", source=tmp_path / name)

@@ -1,9 +1,10 @@
 """From numbers to pictures: no byte is lost, nothing wraps, nothing stands on its head."""
 
+import numpy as np
 import pytest
 import torch
 
-from course_utils.data import to_pil, to_uint8
+from course_utils.data import image_grid, to_pil, to_uint8
 
 
 def test_every_byte_comes_back_as_itself():
@@ -42,3 +43,22 @@ def test_to_pil_gives_grey_and_colour_the_right_way_up():
 def test_to_pil_refuses_other_shapes(shape):
     with pytest.raises(ValueError, match="shape"):
         to_pil(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+@pytest.mark.parametrize(("count", "size"), [(1, (5, 3)), (4, (10, 6)), (5, (15, 6))])
+def test_a_grid_has_every_picture_in_its_place_and_black_where_there_is_none(
+    channels, mode, count, size
+):
+    shades = torch.linspace(-0.5, 1, count).view(-1, 1, 1, 1).expand(-1, channels, 3, 5)
+    grid = image_grid(shades)
+    assert (grid.mode, grid.size) == (mode, size)
+    tiles = np.asarray(grid).reshape(size[1] // 3, 3, size[0] // 5, 5, channels)
+    seen = tiles.transpose(0, 2, 1, 3, 4).reshape(-1, 15 * channels)
+    expected = [*to_uint8(shades)[:, 0, 0, 0].tolist(), 0][: len(seen)]
+    assert (seen == np.array(expected)[:, None]).all()
+
+
+def test_a_grid_of_no_pictures_is_refused():
+    with pytest.raises(ValueError, match="no pictures"):
+        image_grid(torch.zeros(0, 3, 4, 4))

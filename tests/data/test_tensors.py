@@ -36,6 +36,38 @@ def test_hold_out_refuses_a_part_without_pictures(digits, count):
         hold_out(digits, count)
 
 
+def labelled(*sizes):
+    names = [f"kind {k}" for k in range(len(sizes))]
+    labels = [k for k, size in enumerate(sizes) for _ in range(size)]
+    features = datasets.Features({"label": datasets.ClassLabel(names=names)})
+    return datasets.Dataset.from_dict({"label": labels}, features=features)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "told"),
+    [
+        ((50, 2), 4, "share of 'kind 1' is 0.2"),
+        ((50, 2), 48, "share of 'kind 1' is 1.8"),  # of 4 to learn from, none would be left
+        ((50, 1), 10, "one picture of 'kind 1'"),
+    ],
+)
+def test_hold_out_names_a_label_too_small_for_both_parts(sizes, count, told):
+    with pytest.raises(ValueError, match=told):
+        hold_out(labelled(*sizes), count)
+
+
+@pytest.mark.parametrize("count", [14, 26, 38])
+def test_hold_out_has_every_label_in_both_parts_whatever_the_seed(count):
+    for seed in range(20):
+        for part in hold_out(labelled(50, 2), count, seed):
+            assert set(part["label"]) == {0, 1}
+
+
+def test_hold_out_asks_nothing_of_a_label_without_pictures():
+    learn, judge = hold_out(labelled(10, 0, 10), 2)
+    assert (len(learn), judge["label"][:]) == (18, [0, 2]) or judge["label"][:] == [2, 0]
+
+
 def test_prepare_keeps_bytes_when_nothing_has_to_change(digits):
     tensors = prepare(digits.select(range(50)), image_size=8, channels=1)
     assert tensors.images.dtype == torch.uint8

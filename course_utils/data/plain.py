@@ -1,0 +1,178 @@
+"""One picture, whatever it was saved as, becomes plain: 8-bit grey or RGB, upright, on white.
+
+Pictures come as 16-bit scans, CMYK prints, palettes, films, turned by a phone, and with
+see-through parts. What is done to each is noted, so that `load_images` can say it.
+"""
+
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
+
+_NO_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow knows their names, and opens none of them
+_TOP = 65_535  # the brightest value of 16 bits
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture file that could be read, and what had to be done to it.
+
+    Attributes:
+        stored: The picture as ``datasets`` stores it: the file's path if it is plain already,
+            else the bytes of a PNG.
+        size: Width and height in pixels, as it is seen.
+        brightest: The brightest value of any channel, 0 to 255, once it is plain.
+        deep: The lowest and highest value of 65,535, where a channel has more than 8 bits; None
+            where it has not.
+        film: Whether it has more frames or pages than the first, which is the one that is kept.
+        turned: Whether its EXIF data say that it is to be turned or mirrored.
+        white: Whether it had see-through parts, which lie on white now.
+    """
+
+    stored: dict[str, str | bytes | None]
+    size: tuple[int, int]
+    brightest: int
+    deep: tuple[int, int] | None
+    film: bool
+    turned: bool
+    white: bool
+
+
+def picture_suffixes() -> frozenset[str]:
+    """The ends of file names that count as pictures: all that this Pillow can open.
+
+    Returns:
+        Suffixes in lower case, each with its dot, such as ``".png"``.
+
+    Source:
+        ``PIL.Image.registered_extensions``.
+    """
+    known = Image.registered_extensions()
+    opened = (set(Image.OPEN) | {"MPO"}) - _NO_PICTURES  # an MPO is opened as the JPEG it is
+    return frozenset(suffix for suffix, kind in known.items() if kind in opened)
+
+
+def open_picture(path: Path) -> Opened:
+    """Read a picture file: its first frame, turned as a viewer shows it, in 8 bits.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What is stored of it and what was done to it.
+
+    Raises:
+        OSError: It is not there, or not whole.
+        ValueError: Its values cannot be brought to 8 bits.
+        Exception: Whatever else Pillow's reader of this kind of file raises.
+
+    Source:
+        Pillow; the EXIF standard for the orientation.
+    """
+    with Image.open(path) as image:
+        # The mode of 16-bit colour is "RGB": only the file's own layout tells the depth.
+        deep = image.mode.startswith("I") or bool(re.search(r";16[BLN]", str(image.tile)))
+        film = getattr(image, "is_animated", False)
+        turned = image.getexif().get(Base.Orientation) in range(2, 9)
+        image.load()  # turns a TIFF, and forgets that it was turned
+        upright = ImageOps.exif_transpose(image)
+        white = upright.has_transparency_data
+        plain = to_plain(upright)
+        found = _range_of_16_bits(upright, plain) if deep else None
+        stored: dict[str, str | bytes | None] = {"path": None, "bytes": None}
+        # datasets turns a plain file by its EXIF data as well, when it decodes it.
+        if plain.mode == image.mode and not white and _as_text(path):
+            stored["path"] = str(path.resolve())
+        else:
+            buffer = BytesIO()
+            plain.save(buffer, format="PNG")
+            stored["bytes"] = buffer.getvalue()
+    # Where a deep picture was see-through there is white now, which says nothing of its values.
+    brightest = found[1] // 257 if found else _range(plain)[1]
+    return Opened(stored, plain.size, brightest, found, film, turned, white)
+
+
+def to_plain(image: Image.Image) -> Image.Image:
+    """Bring a picture to 8 bits, grey or RGB.
+
+    Args:
+        image: A picture of any mode. 16-bit values are divided by 257, so that 65,535 becomes
+            255.
+
+    Returns:
+        The picture in mode ``"L"`` (grey sources) or ``"RGB"``, see-through parts on white.
+
+    Raises:
+        ValueError: A floating-point picture, whose range cannot be known, or values that do not
+            fit into 16 bits.
+
+    Source:
+        Pillow's list of modes.
+
+    Chapter: 1, "Your own pictures".
+    """
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no known range; save it as 8 or 16 bits.")
+    if image.mode.startswith("I"):
+        return _from_16_bits(image)
+    if image.has_transparency_data:
+        see_through = _see_through(image)
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, see_through).convert(
+            "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+        )
+    if image.mode in ("L", "RGB"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    """Grey values from 0 to 65,535 as 0 to 255, the see-through one as white."""
+    values = np.asarray(image)
+    low, high = _range(image)
+    if low < 0 or high > _TOP:
+        raise ValueError(
+            f"its values, {low:,} to {high:,}, do not fit into 16 bits (0 to {_TOP:,}); "
+            "scale them, and save it anew."
+        )
+    pixels = (values / 257).round().astype(np.uint8)
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        pixels[values == clear] = 255
+    return Image.fromarray(pixels)
+
+
+def _see_through(image: Image.Image) -> Image.Image:
+    """A picture in RGBA; a see-through colour of 16 bits loses its lower 8, as the pixels did."""
+    clear = image.info.get("transparency")
+    if isinstance(clear, tuple) and max(clear) > 255:
+        image = image.copy()
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
+    return image.convert("RGBA")
+
+
+def _range_of_16_bits(image: Image.Image, plain: Image.Image) -> tuple[int, int]:
+    """The lowest and highest value; of 16-bit colour Pillow keeps the upper 8 bits alone."""
+    if image.mode.startswith("I"):
+        return _range(image)
+    low, high = _range(plain)
+    return low << 8, high << 8 | 255
+
+
+def _range(image: Image.Image) -> tuple[int, int]:
+    """The lowest and highest value in a picture, over all channels."""
+    values = np.asarray(image)
+    return int(values.min()), int(values.max())
+
+
+def _as_text(path: Path) -> bool:
+    """Whether the name of a file is text; others cannot be kept in a table."""
+    try:
+        str(path.resolve()).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

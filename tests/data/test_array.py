@@ -1,0 +1,180 @@
+"""An array of pictures is loaded with its labels, or refused with lines that mend it."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from course_utils.data import draw_many, load_images
+
+RANDOM = np.random.default_rng(0)
+COLOUR = RANDOM.integers(0, 256, (6, 12, 10, 3), dtype=np.uint8)
+COLOUR[0, 0, 0], COLOUR[0, 0, 1] = 0, 255  # the whole range
+
+
+def load(folder, array, labels=None):
+    np.save(folder / "mine.npy", array)
+    if labels is not None:
+        np.save(folder / "mine_labels.npy", labels)
+    return load_images("sprites", source=folder / "mine.npy")
+
+
+def pixels(dataset):
+    return np.stack([np.asarray(image) for image in dataset["image"]])
+
+
+def test_an_array_of_sprites_with_labels_beside_it(tmp_path):
+    pictures, labels = draw_many("sprites", 12, 16)
+    loaded = load(tmp_path, pictures)
+    assert loaded["label"][:] == [0] * 12  # no labels given
+    one_column = labels[:, None]
+    for stored in (labels, labels.astype(float), np.eye(5)[labels], one_column):
+        loaded = load(tmp_path, pictures, stored)
+        assert loaded.column_names == ["image", "label"]
+        assert loaded["label"][:] == labels.tolist()
+        assert loaded.features["label"].names == ["0", "1", "2", "3", "4"]
+    np.testing.assert_array_equal(pixels(loaded), pictures)
+
+
+def test_words_are_labels_too(tmp_path):
+    loaded = load(tmp_path, COLOUR, np.array(["dog", "cat", "dog", "eel", "cat", "dog"]))
+    assert loaded.features["label"].names == ["cat", "dog", "eel"]
+    assert loaded["label"][:] == [1, 0, 1, 2, 0, 1]
+
+
+@pytest.mark.parametrize("labels", [[1, 2, 3, 1, 2, 3], [[1], [2], [3], [1], [2], [3]]])
+def test_labels_from_one_on_make_no_empty_class(tmp_path, capsys, labels):
+    loaded = load(tmp_path, COLOUR, np.array(labels))
+    assert loaded.features["label"].names == ["1", "2", "3"]
+    assert loaded["label"][:] == [0, 1, 2, 0, 1, 2]
+    assert "3 classes: 0 1 (2), 1 2 (2), 2 3 (2)" in capsys.readouterr().out
+
+
+def test_columns_of_ones_and_zeros_that_are_empty_make_no_class(tmp_path):
+    loaded = load(tmp_path, COLOUR, np.eye(12)[[9, 10, 2, 2, 2, 2]])
+    assert loaded.features["label"].names == ["2", "9", "10"]
+
+
+@pytest.mark.parametrize("shape", [(30, 28, 28), (30, 28, 28, 1), (9, 4, 4)])
+def test_grey_pictures_are_loaded_as_mnist_comes(tmp_path, capsys, shape):
+    grey = RANDOM.integers(0, 256, shape, dtype=np.uint8)
+    loaded = load(tmp_path, grey)
+    assert loaded[0]["image"].mode == "L"
+    np.testing.assert_array_equal(pixels(loaded), grey.reshape(shape[:3]))
+    printed = capsys.readouterr().out
+    assert f"{shape[0]} grey pictures; 1 class" in printed
+    assert "no mine_labels.npy" in printed
+    assert printed.count("\n") == 1
+
+
+def follow(error, pictures):
+    """Do literally what the error says."""
+    lines = [line.strip() for line in str(error).splitlines()[1:]]
+    assert lines
+    names = {"pictures": pictures}
+    exec("\n".join(lines), names)
+    return names["pictures"]
+
+
+FLOAT = COLOUR / 255
+SEEN = np.dstack([COLOUR[0], np.full(COLOUR.shape[1:3], 255, np.uint8)])[None]
+
+
+@pytest.mark.parametrize(
+    ("array", "told", "becomes"),
+    [
+        (COLOUR.astype(np.uint16) * 257, "/ 257", COLOUR),
+        (COLOUR.astype(np.uint16) * 16, "12 bits", COLOUR),
+        (COLOUR.astype(np.int64), "fit already", COLOUR),
+        (COLOUR.astype(np.float32), "fit already", COLOUR),
+        (FLOAT, r"\* 255", COLOUR),
+        (FLOAT.astype(np.float32) * 2 - 1, "from -1 to 1", COLOUR),
+        (COLOUR.astype(np.int16) * 4 - 510, "from lowest to highest", COLOUR),
+        ((COLOUR.astype(int) - 128).astype(np.int8), "from lowest to highest", COLOUR),
+        (COLOUR > 127, r"\* 255", (COLOUR > 127) * 255),
+        (COLOUR.transpose(0, 3, 1, 2), "transpose", COLOUR),
+        (FLOAT.transpose(0, 3, 1, 2), "transpose", COLOUR),
+        (COLOUR[..., :1].transpose(0, 3, 1, 2), "transpose", COLOUR[..., 0]),
+        (COLOUR[0], r"\[None\]", COLOUR[:1]),
+        (FLOAT[0], r"\[None\]", COLOUR[:1]),
+        (COLOUR[:, :10, :, 0].reshape(6, 100), "reshape", COLOUR[:, :10, :, 0]),
+        (SEEN, "white", COLOUR[:1]),
+        (SEEN.transpose(0, 3, 1, 2) / 255, "white", COLOUR[:1]),
+        (SEEN.astype(np.uint16) * 257, "white", COLOUR[:1]),
+        (SEEN[..., [0, 3]], "white", COLOUR[:1, ..., 0]),
+    ],
+)
+def test_advice_followed_literally_gives_the_pictures(tmp_path, array, told, becomes):
+    with pytest.raises(ValueError, match=told) as error:
+        load(tmp_path, array)
+    assert str(array.dtype) in str(error.value)
+    assert str(array.shape) in str(error.value)
+    mended = follow(error.value, array)
+    np.testing.assert_allclose(pixels(load(tmp_path, mended)).astype(int), becomes, atol=1)
+
+
+def test_advice_lays_see_through_parts_on_white(tmp_path):
+    clear = SEEN.copy()
+    clear[0, :3, :, 3] = 0
+    clear[0, 3:6, :, 3] = 51  # a fifth
+    with pytest.raises(ValueError, match="white") as error:
+        load(tmp_path, clear)
+    seen = pixels(load(tmp_path, follow(error.value, clear)))[0]
+    assert (seen[:3] == 255).all()
+    np.testing.assert_allclose(seen[3:6], 204 + COLOUR[0, 3:6] / 5, atol=0.6)
+    np.testing.assert_array_equal(seen[6:], COLOUR[0, 6:])
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros((3, 16, 16, 5), np.uint8), "Bring the axes"),
+        (np.zeros((3, 16, 16, 16), np.uint8), "Bring the axes"),
+        (np.zeros(7, np.uint8), "Bring the axes"),
+        (np.full((3, 16, 16, 3), np.nan), "NaN or infinite"),
+        (np.array([0.0, np.inf]), "NaN or infinite"),
+        (np.zeros((0, 16, 16, 3), np.uint8), "no pictures"),
+        (np.array([{"a": 1}]), "cannot be read"),
+        (np.array(["text"]), "not one array of numbers"),
+    ],
+)
+def test_arrays_that_are_no_pictures_are_refused(tmp_path, array, told):
+    with pytest.raises(ValueError, match=told):
+        load(tmp_path, array)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.arange(4), np.array([0, 1, -1]), np.array([0, 1, 0.5]), np.ones((3, 2)), np.zeros((3, 2))],
+)
+def test_labels_that_do_not_fit_the_pictures_are_refused(tmp_path, labels):
+    with pytest.raises(ValueError, match=r"mine_labels.npy holds .* 3 whole numbers"):
+        load(tmp_path, np.zeros((3, 16, 16, 3), np.uint8), labels)
+
+
+def test_labels_of_another_name_are_named_as_not_used(tmp_path, capsys):
+    for name in ("labels.npy", "mine.csv", "captions.json", "y_train.npy"):
+        (tmp_path / name).touch()
+    for name in ("yours.npy", "yours_labels.npy", "notes.txt"):  # of another set, or of none
+        (tmp_path / name).touch()
+    load(tmp_path, COLOUR, np.arange(6))
+    printed = capsys.readouterr().out
+    assert "labels from mine_labels.npy" in printed
+    assert "not used: captions.json, labels.npy, mine.csv and 1 more" in printed
+    assert "yours" not in printed
+    assert "notes" not in printed
+
+
+def test_dark_arrays_are_warned_of_and_others_are_not(tmp_path):
+    with pytest.warns(UserWarning, match=r"brightest value .* is 15 of 255"):
+        load(tmp_path, COLOUR // 16 - COLOUR // 255)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(tmp_path, COLOUR)
+
+
+def test_what_is_cropped_of_an_array_is_said(tmp_path, capsys):
+    load(tmp_path, COLOUR)
+    assert "10×12 pixels; not square, prepare() keeps the middle" in capsys.readouterr().out
+    load(tmp_path, COLOUR[:, :10])
+    assert "not square" not in capsys.readouterr().out
