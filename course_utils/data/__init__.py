@@ -1,7 +1,8 @@
 """Pictures: where they come from, and how they become batches and pictures again.
 
-`load` opens the course's sets, the Hub's and yours (`folder`); `drawing` draws pictures from a
-seed and `drawn` keeps them. `duplicates` finds copies, `split` holds some pictures back.
+`load` opens the course's sets, the Hub's and yours (`folder`, `array`, brought to `plain` grey or
+colour), and `summary` says what was loaded; `drawing` draws pictures from a seed, `drawn` keeps
+them. `duplicates` finds copies, `split` holds some pictures back.
 `tensors` makes batches, `pixels` makes pictures of them. Shown on the page "The pictures".
 """
 

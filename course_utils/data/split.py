@@ -81,7 +81,7 @@ def hold_out_groups(
             on both sides.
 
     Source:
-        The course's own; scikit-learn's ``StratifiedGroupKFold`` for the idea.
+        scikit-learn's ``StratifiedGroupKFold`` for the idea.
 
     Chapter: the page "The pictures", "Is every picture there once?".
     """
