@@ -201,3 +201,25 @@ def test_a_given_path_ends_at_its_last_timestep():
         schedules.given_timesteps([5, -1], 10)
     with pytest.raises(ValueError, match=r"\[5, 3, -1\]"):
         schedules.given_timesteps([5, 3, -1], 10)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: schedules.betas("x"), r"^beta_schedule is 'x', which is unknown\. Use one of"),
+        (lambda: schedules.betas("linear", 0), r"^num_train_timesteps is 0; use at least 1\.$"),
+        (
+            lambda: schedules.betas(beta_start=0.0),
+            r"is 0\.0 and .* keep 0 < beta_start <= beta_end",
+        ),
+        (lambda: schedules.betas(beta_end=1.0), r"; they must keep 0 < .* <= beta_end < 1\.$"),
+        (lambda: schedules.inference_timesteps("x", 10, 5), r"^timestep_spacing is 'x', which"),
+    ],
+)
+def test_what_is_refused_is_named_as_the_argument_is(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+def test_betas_may_all_be_the_same():
+    assert schedules.betas("linear", 3, 0.1, 0.1).tolist() == pytest.approx([0.1] * 3)

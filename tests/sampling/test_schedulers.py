@@ -504,6 +504,21 @@ def test_counts_and_choices_are_named_as_the_arguments_are():
             scheduler.set_timesteps(11)
     with pytest.raises(ValueError, match=r"^prediction_type is 'x', which is unknown\. Use one of"):
         training_target("x", X, X, 0.6, 0.8)
+    with pytest.raises(ValueError, match=r"^prediction_type is 'x', which is unknown"):
+        predicted_x0_and_noise("x", X, X, 0.6, 0.8)
+    for name in ("beta_schedule", "prediction_type", "timestep_spacing"):
+        with pytest.raises(ValueError, match=rf"^{name} is 'x', which is unknown"):
+            DDPMScheduler(**{name: "x"})
+    with pytest.raises(ValueError, match=r"^num_train_timesteps is 0; use at least 1\.$"):
+        DDIMScheduler(0)
+    with pytest.raises(ValueError, match=r"^rescale_betas_zero_snr=True leaves no picture at .*"):
+        DDIMScheduler(rescale_betas_zero_snr=True)
+    with pytest.raises(ValueError, match=r"^timestep 0 is not among this run's 2, T=10; pass"):
+        scheduler = ready()
+        scheduler.set_timesteps(timesteps=[5, 2])
+        scheduler.step(X, 0, X)
+    with pytest.raises(ValueError, match=r"^timestep 10 is outside \[0, T\), T=10; pass"):
+        ready().step(X, 10, X)
     with pytest.raises(TypeError, match=r"^a timestep is 3\.5, which is not a whole number"):
         ready().set_timesteps(timesteps=[3.5])
     with pytest.raises(TypeError, match=r"^timestep is 8\.0, which is not a whole number"):
@@ -561,6 +576,10 @@ def test_a_threshold_is_found_in_half_precision_too():
         found = dynamic_threshold(guess.to(dtype), 0.9, 10.0)
         assert found.dtype == dtype
         assert worst(found.float(), exact) <= 4 * torch.finfo(dtype).eps
+    pair = torch.stack([guess, 2 * guess]).view(2, 1, 8, 8)
+    assert worst(dynamic_threshold(pair, 0.9, 10.0), exact.view(1, 1, 8, 8)) <= 1e-6
+    assert dynamic_threshold(pair, 1.0, 10.0).shape == pair.shape
+    assert DDPMScheduler(dynamic_thresholding_ratio=1).config.dynamic_thresholding_ratio == 1
     double = dynamic_threshold(guess.double(), 0.9, 10.0)
     assert double.dtype == torch.float64
     assert worst(double, exact.double()) > 0  # float64 was not rounded on the way
