@@ -210,7 +210,7 @@ def test_a_given_path_ends_at_its_last_timestep():
         (lambda: schedules.betas("linear", 0), r"^num_train_timesteps is 0; use at least 1\.$"),
         (
             lambda: schedules.betas(beta_start=0.0),
-            r"is 0\.0 and .* keep 0 < beta_start <= beta_end",
+            r"is 0\.0 and .* keep 0 < beta_start <= ",
         ),
         (lambda: schedules.betas(beta_end=1.0), r"; they must keep 0 < .* <= beta_end < 1\.$"),
         (lambda: schedules.inference_timesteps("x", 10, 5), r"^timestep_spacing is 'x', which"),

@@ -513,9 +513,9 @@ def test_counts_and_choices_are_named_as_the_arguments_are():
         DDIMScheduler(0)
     with pytest.raises(ValueError, match=r"^rescale_betas_zero_snr=True leaves no picture at .*"):
         DDIMScheduler(rescale_betas_zero_snr=True)
+    scheduler = ready()
+    scheduler.set_timesteps(timesteps=[5, 2])
     with pytest.raises(ValueError, match=r"^timestep 0 is not among this run's 2, T=10; pass"):
-        scheduler = ready()
-        scheduler.set_timesteps(timesteps=[5, 2])
         scheduler.step(X, 0, X)
     with pytest.raises(ValueError, match=r"^timestep 10 is outside \[0, T\), T=10; pass"):
         ready().step(X, 10, X)
