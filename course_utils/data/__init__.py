@@ -1,9 +1,9 @@
 """Pictures: where they come from, and how they become batches and pictures again.
 
-`load` opens the course's sets, the Hub's and yours: a `folder` or an `array`, each picture made
-`plain`, and a `summary` of what was left out. `drawing` draws pictures from a seed and `drawn`
-keeps them. `duplicates` finds copies, `split` holds some pictures back. `tensors` makes batches,
-`pixels` makes pictures of them. Shown on the page "The pictures".
+`load` opens the course's sets, the Hub's and yours (`folder`, `array`, brought to `plain` grey or
+colour), and `summary` says what was loaded; `drawing` draws pictures from a seed, `drawn` keeps
+them. `duplicates` finds copies, `split` holds some pictures back.
+`tensors` makes batches, `pixels` makes pictures of them. Shown on the page "The pictures".
 """
 
 from course_utils.data.drawing import KINDS, contact_sheet, draw, draw_many
