@@ -13,7 +13,7 @@ class NoiseScheduler(Protocol):
     def config(self) -> Any:
         """Settings by name, ``num_train_timesteps`` and ``prediction_type`` among them."""
 
-    def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+    def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Any) -> Tensor:
         """Mix pictures with noise, each at its own timestep."""
 
 

@@ -8,7 +8,6 @@ is always complete, whatever happened while it was written.
 import json
 import os
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -131,19 +130,3 @@ def _to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def described(thing: Any) -> dict[str, Any]:
-    """The class and the settings of a network or scheduler, without what cannot matter.
-
-    Args:
-        thing: Has a ``config``: a dictionary, as in diffusers, or a dataclass, as ours.
-
-    Returns:
-        Its class and settings, in values that JSON knows.
-    """
-    config = thing.config
-    settings = dict(config) if hasattr(config, "items") else asdict(config)
-    settings = {k: v for k, v in settings.items() if not k.startswith("_")}
-    found = {"class": f"{type(thing).__module__}.{type(thing).__qualname__}", "config": settings}
-    return json.loads(json.dumps(found))

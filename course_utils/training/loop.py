@@ -9,25 +9,25 @@ import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
 from course_utils.data.tensors import ImageTensors
+from course_utils.noise.process import NoiseScheduler
 from course_utils.training.batches import StepBatch, draw_batch, rows_of_step, seeded
 from course_utils.training.config import TrainingConfig
 from course_utils.training.distributed import start_accelerator
 from course_utils.training.loss import diffusion_loss
 from course_utils.training.report import Output
-from course_utils.training.state import TrainingRun, TrainingState
+from course_utils.training.state import Network, TrainingRun, TrainingState
 
 
 def train(
     config: TrainingConfig,
-    model: nn.Module,
-    noise_scheduler: Any,
+    model: Network,
+    noise_scheduler: NoiseScheduler,
     data: ImageTensors,
     progress: bool = True,
     resume: bool | str | Path = False,
@@ -83,7 +83,7 @@ def train(
 
 
 def _gradients(
-    config: TrainingConfig, state: TrainingState, noise_scheduler: Any, batch: StepBatch
+    config: TrainingConfig, state: TrainingState, noise_scheduler: NoiseScheduler, batch: StepBatch
 ) -> tuple[float, float]:
     """Work through this process's share of the batch; the whole batch's loss and gradient norm."""
     accelerator = state.accelerator
@@ -121,7 +121,7 @@ def _update(state: TrainingState) -> None:
 
 @contextlib.contextmanager
 def _repeatable_dropout(
-    model: nn.Module, config: TrainingConfig, step: int, process: int
+    model: Network, config: TrainingConfig, step: int, process: int
 ) -> Iterator[None]:
     """Let a network's dropout layers, too, depend on the seed and the step alone."""
     if not any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules()):
@@ -146,7 +146,7 @@ def _diagnosis(
     )
 
 
-def check_fit(model: nn.Module, data: ImageTensors, config: TrainingConfig | None = None) -> None:
+def check_fit(model: Network, data: ImageTensors, config: TrainingConfig | None = None) -> None:
     """Refuse pictures that a network cannot take, before any time is spent.
 
     Args:

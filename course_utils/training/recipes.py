@@ -1,19 +1,24 @@
 """A data set, a network and settings that go together, for each budget: one place for all.
 
-The chapters and ``python -m course_utils.training`` take them from here.
+The chapters and ``python -m course_utils train`` take them from here.
 """
 
-from dataclasses import dataclass
+import os
+import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from course_utils.budget import BUDGETS, current_budget
 from course_utils.data.load import load_images
 from course_utils.data.tensors import ImageTensors, prepare
+from course_utils.noise.process import NoiseScheduler
 from course_utils.training.config import TrainingConfig, steps_for_epochs
+from course_utils.training.distributed import check_process_count
+from course_utils.training.loop import train
+from course_utils.training.state import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,10 @@ class Recipe:
     network: dict[str, Any]
     count: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.config.image_size is None:
+            raise ValueError("image_size is None; a recipe says what size its pictures have.")
+
     def data(self, source: str | Path | None = None) -> ImageTensors:
         """Open and prepare the pictures.
 
@@ -48,10 +57,12 @@ class Recipe:
             The pictures at the recipe's size.
         """
         drawn = source == "drawn" or (source is None and self.name != "digits")
+        size = self.config.image_size
+        assert size is not None, "checked above"
         images = load_images(self.name, source, count=self.count if drawn else None)
-        return prepare(images, self.config.image_size, self.channels, self.flip)
+        return prepare(images, size, self.channels, self.flip)
 
-    def model(self, num_classes: int | None = None) -> nn.Module:
+    def model(self, num_classes: int | None = None) -> Network:
         """The untrained network; its first weights follow from the recipe's seed.
 
         Args:
@@ -66,18 +77,20 @@ class Recipe:
         """
         from diffusers import UNet2DModel
 
-        extra = 1 if self.config.label_dropout > 0 else 0
+        classes = None
+        if self.conditional and num_classes is not None:
+            classes = num_classes + (self.config.label_dropout > 0)
         with torch.random.fork_rng():
             torch.manual_seed(self.config.seed)
             return UNet2DModel(
                 sample_size=self.config.image_size,
                 in_channels=self.channels,
                 out_channels=self.channels,
-                num_class_embeds=num_classes + extra if self.conditional else None,
+                num_class_embeds=classes,
                 **self.network,
             )
 
-    def noise_scheduler(self) -> Any:
+    def noise_scheduler(self) -> NoiseScheduler:
         """A cosine of 1,000 levels, which ends in pure noise, and the velocity as the target.
 
         Returns:
@@ -132,7 +145,7 @@ def _blocks(
     }
 
 
-_SMOKE = {
+_SMOKE: dict[str, Any] = {
     "num_steps": 8,
     "num_warmup_steps": 2,
     "ema_decay": 0.5,
@@ -145,7 +158,7 @@ _SMOKE = {
 
 def _digits(k: int) -> Recipe:
     """Chapter 1's better recipe."""
-    settings = (
+    settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 8, "learning_rate": 3e-3},
         {"image_size": 16, "num_steps": 700, "learning_rate": 4e-3, "ema_decay": 0.99},
         {"image_size": 28, "num_steps": 2_800, "learning_rate": 2e-3, "ema_decay": 0.998},
@@ -160,7 +173,7 @@ def _digits(k: int) -> Recipe:
 
 
 def _sprites(k: int) -> Recipe:
-    settings = (
+    settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 16},
         {"image_size": 16, "num_steps": 600, "batch_size": 32, "ema_decay": 0.99},
         {"image_size": 16, "num_steps": 30_000, "batch_size": 100, "ema_decay": 0.999},
@@ -177,7 +190,7 @@ def _sprites(k: int) -> Recipe:
 
 def _butterflies(k: int) -> Recipe:
     """At the full budget the tutorial's own network and numbers: 50 epochs of 1,000 pictures."""
-    tutorial = {
+    tutorial: dict[str, Any] = {
         "image_size": 128,
         "num_steps": steps_for_epochs(50, 1_000, 16),
         "batch_size": 16,
@@ -188,7 +201,7 @@ def _butterflies(k: int) -> Recipe:
         "save_image_steps": steps_for_epochs(10, 1_000, 16),
         "save_model_steps": steps_for_epochs(30, 1_000, 16),
     }
-    settings = (
+    settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 8, "learning_rate": 2e-3},
         {"image_size": 32, "num_steps": 1_200, "batch_size": 8, "learning_rate": 1.2e-3},
         tutorial,
@@ -208,7 +221,7 @@ def _butterflies(k: int) -> Recipe:
 
 
 def _flowers(k: int) -> Recipe:
-    settings = (
+    settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 8},
         {"image_size": 32, "num_steps": 1_200, "batch_size": 16, "ema_decay": 0.99},
         {
@@ -243,3 +256,41 @@ RECIPES = {
     "flowers": _flowers,
 }
 """The recipes there are; `recipe` makes them."""
+
+
+def run(chosen: Recipe, source: str | None, resume: bool | str | Path) -> None:
+    """Train by a recipe and save the finished model, as the command ``train`` does.
+
+    Args:
+        chosen: The recipe; its settings have an output folder.
+        source: Where the pictures come from; None for the course's own.
+        resume: As for `course_utils.training.train`.
+
+    Raises:
+        ValueError: The settings have no output folder, or as `train` says.
+    """
+    config = chosen.config
+    if config.output_dir is None:
+        raise ValueError("output_dir is None: give the folder to keep the run in, --output-dir.")
+    # Before the pictures are loaded; train() looks again at what has come of it.
+    check_process_count(config, int(os.environ.get("WORLD_SIZE") or 1))
+    from accelerate import PartialState
+    from diffusers import DDPMPipeline
+
+    first = PartialState().is_main_process  # the one that speaks and saves
+    data = chosen.data(source)
+    model, noise_scheduler = chosen.model(len(data.names)), chosen.noise_scheduler()
+    if first:
+        parameters = sum(p.numel() for p in model.parameters())
+        print(f"{chosen.name}: {len(data):,} pictures, a network of {parameters:,} parameters")
+        for name, value in asdict(config).items():
+            print(f"  {name:28} {value}")
+    done = train(config, model, noise_scheduler, data, resume=resume)
+    if first:
+        folder = Path(config.output_dir).expanduser() / "model"
+        part = folder.with_name(".model.part")  # a killed write must not leave half a model
+        DDPMPipeline(unet=done.ema_model, scheduler=noise_scheduler).save_pretrained(part)
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+        print(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder}")
+    PartialState().destroy_process_group()

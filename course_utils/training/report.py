@@ -7,27 +7,25 @@ import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from course_utils.data.pixels import image_grid, to_uint8
+from course_utils.data.pixels import image_grid
 from course_utils.data.tensors import ImageTensors
-from course_utils.files import digest
+from course_utils.noise.process import NoiseScheduler
 from course_utils.training.checkpoints import (
     checkpoints,
     clear_leftovers,
-    described,
     read_checkpoint,
     write_checkpoint,
 )
 from course_utils.training.config import TrainingConfig, check_same_run
+from course_utils.training.fingerprint import fingerprint
 from course_utils.training.grids import draw_samples
-from course_utils.training.state import TrainingState
+from course_utils.training.state import Network, TrainingState
+from course_utils.training.tracking import log_grid, log_update, start_tracker, tracker_options
 
 
 class Output:
@@ -48,8 +46,8 @@ class Output:
     def __init__(
         self,
         config: TrainingConfig,
-        model: nn.Module,
-        noise_scheduler: Any,
+        model: Network,
+        noise_scheduler: NoiseScheduler,
         data: ImageTensors,
         resume: bool | str | Path,
     ) -> None:
@@ -57,18 +55,16 @@ class Output:
         self.folder = None if config.output_dir is None else Path(config.output_dir).expanduser()
         self.start: Path | None = None
         self.written: Path | None = None
-        self.ema_model: nn.Module | None = None
-        self.tracking = config.tracker is not None
+        self.ema_model: Network | None = None
+        # What is kept on the side; what fails is taken out, so that it is told once.
+        self.on_the_side = {"the curves", "the sample grid"}
+        if config.tracker is None:
+            self.on_the_side.discard("the curves")
         if self.folder is None:
             if resume:
                 raise ValueError(f"resume is {resume!r}, but output_dir is None: nothing was kept.")
             return
-        self.about = {
-            "network": described(model),
-            "noise_scheduler": described(noise_scheduler),
-            "data": digest({"images": data.images, "labels": data.labels}) + f", flip={data.flip}",
-            "versions": {name: version(name) for name in ("torch", "diffusers", "accelerate")},
-        }
+        self.about = fingerprint(model, noise_scheduler, data)
         found = checkpoints(self.folder / "checkpoints")
         if resume is not False and resume is not True:
             self.start = Path(resume)
@@ -86,21 +82,8 @@ class Output:
 
         Returns:
             Arguments for ``Accelerator``.
-
-        Raises:
-            ModuleNotFoundError: The tracker is not installed.
-
-        Source:
-            The documentation of Accelerate.
         """
-        name = self.config.tracker
-        if name is None or self.folder is None:
-            return {}
-        if find_spec(name) is None:
-            raise ModuleNotFoundError(
-                f"tracker is {name!r}, which is not installed: pip install {name}, or tracker=None."
-            )
-        return {"log_with": name, "project_dir": str(self.folder / "logs")}
+        return {} if self.folder is None else tracker_options(self.config, self.folder)
 
     def begin(self, state: TrainingState) -> None:
         """Load the checkpoint to resume from, and make sure that there is room for new ones.
@@ -129,11 +112,8 @@ class Output:
                     shutil.rmtree(self.folder / name, ignore_errors=True)
             else:
                 print(f"resumed {self.start} after {state.step} of {self.config.num_steps} updates")
-        if self.tracking:
-            settings = {k: "none" if v is None else v for k, v in asdict(self.config).items()}
-            # What an interrupted run logged after its last checkpoint comes a second time.
-            options = {"tensorboard": {"purge_step": state.step + 1}, "wandb": {"dir": self.folder}}
-            state.accelerator.init_trackers(self.folder.resolve().name, settings, options)
+        if self.config.tracker is not None:
+            start_tracker(self.config, self.folder, state)
 
     def _check_same(self, before: dict[str, Any]) -> None:
         """Refuse a checkpoint of other settings, another network, scheduler or pictures."""
@@ -153,57 +133,65 @@ class Output:
         """
         if self.folder is None:
             return
-        if self.tracking and state.accelerator.is_main_process:
-            self._carefully(self._log, state)
+        first = state.accelerator.is_main_process
+        if first:
+            self._beside("the curves", log_update, state)
         for every, action in (
             (self.config.save_image_steps, self._draw),
-            (self.config.save_model_steps, self._save),
+            (self.config.save_model_steps, self._keep),
         ):
             if state.step == self.config.num_steps or (every > 0 and state.step % every == 0):
-                if state.accelerator.is_main_process:
-                    self._carefully(action, state)
+                if first:
+                    action(state)
                 state.accelerator.wait_for_everyone()
 
-    def _carefully(self, action: Callable[[TrainingState], None], state: TrainingState) -> None:
-        """Write something; where that fails, say so and go on training."""
+    def _beside(self, what: str, action: Callable[..., Any], *arguments: Any) -> None:
+        """Do something that the training does not need; what fails is told once and given up."""
+        if what not in self.on_the_side:
+            return
         try:
-            action(state)
-        except OSError as error:
-            free = shutil.disk_usage(_existing(self.folder)).free / 2**20
-            warnings.warn(
-                f"{error} {free:.0f} MiB are free. Training goes on, and tries again the next "
-                f"time: make room under {self.folder} before then. {self.last_good()}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-
-    def _log(self, state: TrainingState) -> None:
-        """Send the last loss and the next learning rate to the tracker."""
-        self.tracking = False  # unless all goes well: a broken log is given up
-        rate = state.lr_scheduler.get_last_lr()[0]
-        state.accelerator.log({"loss": state.losses[-1], "learning_rate": rate}, step=state.step)
-        self.tracking = True
+            action(*arguments)
+        except Exception as error:  # whatever a tracker or a sampler can think of
+            self.on_the_side.discard(what)
+            told = f"{what} could not be kept ({type(error).__name__}: {error})."
+            self._warn(f"{told} Training goes on without it.")
 
     def _draw(self, state: TrainingState) -> None:
+        self._beside("the sample grid", self._draw_grid, state)
+
+    def _keep(self, state: TrainingState) -> None:
+        """Write a checkpoint; where that fails, go on training and try again the next time."""
+        try:
+            self._save(state)
+        except OSError as error:
+            free = shutil.disk_usage(_existing(self._home())).free / 2**20
+            self._warn(
+                f"{error} {free:.0f} MiB are free. Training goes on, and tries again the next "
+                f"time: make room under {self.folder} before then."
+            )
+
+    def _warn(self, what: str) -> None:
+        """Say what went wrong, and where the run could go on from."""
+        warnings.warn(f"{what} {self.last_good()}", RuntimeWarning, stacklevel=5)
+
+    def _home(self) -> Path:
+        """The run's folder, where it has one."""
+        assert self.folder is not None, "asked for only where something is kept"
+        return self.folder
+
+    def _draw_grid(self, state: TrainingState) -> None:
         """Keep and log a sample grid."""
         self.ema_model = state.averaged(self.ema_model)
         images = draw_samples(self.config, self.ema_model, self.noise_scheduler)
-        path = self.folder / "samples" / f"step-{state.step:06d}.png"
+        path = self._home() / "samples" / f"step-{state.step:06d}.png"
         path.parent.mkdir(exist_ok=True)
         image_grid(images).save(path)
-        for tracker in state.accelerator.trackers if self.tracking else ():
-            if tracker.name == "tensorboard":
-                tracker.log_images({"samples": to_uint8(images)}, step=state.step)
-            elif tracker.name == "wandb":
-                tracker.log_images({"samples": [image_grid(images)]}, step=state.step)
-            else:
-                import trackio
-
-                tracker.log({"samples": trackio.Image(path)}, step=state.step)
+        if "the curves" in self.on_the_side:
+            log_grid(state, images, path)
 
     def _save(self, state: TrainingState) -> None:
         about = {"step": state.step, "config": asdict(self.config)} | self.about
-        folder, keep = self.folder / "checkpoints", self.config.keep_checkpoints
+        folder, keep = self._home() / "checkpoints", self.config.keep_checkpoints
         self.written = write_checkpoint(folder, state.step, state.tensors(), about, keep)
 
     def last_good(self) -> str:
