@@ -4,6 +4,7 @@ import copy
 from math import sqrt
 from typing import Any
 
+from diffusers import SchedulerMixin  # noqa: F401  (from_pretrained looks for it here)
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from diffusers import SchedulerMixin  # noqa: F401  (from_pretrained looks for it here)
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
