@@ -1,7 +1,7 @@
 """What a network must offer to be trained and sampled."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from diffusers.configuration_utils import FrozenDict
@@ -49,3 +49,18 @@ def count_given(thing: Any) -> None:
     settings = {k: v for k, v in known.items() if k != "_use_default_values"}
     note = {"_use_default_values": left_out} if left_out else {}  # none at all: no note at all
     thing._internal_dict = FrozenDict(settings | note)
+
+
+def height_and_width(sample_size: int | Sequence[int]) -> tuple[int, int]:
+    """The size of a network's pictures, however its ``config.sample_size`` says it.
+
+    Args:
+        sample_size: The side of square pictures, or height and width, in pixels.
+
+    Returns:
+        Height and width in pixels.
+    """
+    if isinstance(sample_size, int):
+        return sample_size, sample_size
+    height, width = sample_size
+    return height, width

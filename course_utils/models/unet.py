@@ -139,8 +139,9 @@ class UNet(ModelMixin, ConfigMixin):
         )
         self.head = ResidualBlock(2 * first, first, time_dim)
         self.conv_out = nn.Conv2d(first, in_channels, 1)
-        known = num_class_embeds is not None
-        self.class_embedding = nn.Embedding(num_class_embeds, time_dim) if known else None
+        self.class_embedding = None
+        if num_class_embeds is not None:
+            self.class_embedding = nn.Embedding(num_class_embeds, time_dim)
 
     @property
     def config(self) -> FrozenDict:
