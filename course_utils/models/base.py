@@ -1,7 +1,7 @@
 """What a network must offer to be trained and sampled."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from diffusers.configuration_utils import FrozenDict
@@ -43,8 +43,24 @@ def count_given(thing: Any) -> None:
         thing: A network or scheduler, in its ``__init__`` under ``register_to_config``.
     """
     defaults = inspect.signature(type(thing).__init__).parameters
-    noted = thing.config.get("_use_default_values", [])
-    left_out = [name for name in noted if thing.config[name] is defaults[name].default]
-    settings = {k: v for k, v in thing.config.items() if k != "_use_default_values"}
+    known = thing._internal_dict  # what diffusers keeps and saves; ``config`` may say more
+    noted = known.get("_use_default_values", [])
+    left_out = [name for name in noted if known[name] is defaults[name].default]
+    settings = {k: v for k, v in known.items() if k != "_use_default_values"}
     note = {"_use_default_values": left_out} if left_out else {}  # none at all: no note at all
     thing._internal_dict = FrozenDict(settings | note)
+
+
+def height_and_width(sample_size: int | Sequence[int]) -> tuple[int, int]:
+    """The size of a network's pictures, however its ``config.sample_size`` says it.
+
+    Args:
+        sample_size: The side of square pictures, or height and width, in pixels.
+
+    Returns:
+        Height and width in pixels.
+    """
+    if isinstance(sample_size, int):
+        return sample_size, sample_size
+    height, width = sample_size
+    return height, width

@@ -1,11 +1,12 @@
 """A denoising U-Net from scratch. Its parts are in `course_utils.models.layers`.
 
-It can stand wherever diffusers' ``UNet2DModel`` can: it has ``config``, ``save_pretrained`` and
-``from_pretrained``, and fits a ``DDPMPipeline``. Taught in chapter 05_flowers.
+It can stand wherever diffusers' ``UNet2DModel`` can: it is called in the same way, has ``config``,
+``save_pretrained`` and ``from_pretrained``, and fits a ``DDPMPipeline``. Taught in chapter
+05_flowers.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from diffusers.configuration_utils import FrozenDict, register_to_config
 from diffusers.models.unets.unet_2d import UNet2DOutput
 from torch import Tensor, nn
 
+from course_utils.models.base import count_given
 from course_utils.models.layers import GROUPS, DownLevel, Middle, ResidualBlock, UpLevel
 
 
@@ -22,7 +24,7 @@ def sinusoidal_embedding(timesteps: Tensor, dim: int) -> Tensor:
     """Spread each timestep over many sines and cosines, from fast to slow.
 
     Args:
-        timesteps: Indices of noise levels, integers, shape (N,).
+        timesteps: Noise levels, whole numbers or not, shape (N,).
         dim: How many values for each, even and at least 4.
 
     Returns:
@@ -64,19 +66,21 @@ class TimeEmbedding(nn.Module):
         wide = 4 * dim
         self.layers = nn.Sequential(nn.Linear(dim, wide), nn.SiLU(), nn.Linear(wide, wide))
 
-    def forward(self, timesteps: Tensor) -> Tensor:
+    def forward(self, timesteps: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Embed.
 
         Args:
-            timesteps: Indices of noise levels, integers, shape (N,).
+            timesteps: Noise levels, whole numbers or not, shape (N,).
+            dtype: What the layers calculate in. Their weights may be stored in another type.
 
         Returns:
-            Shape (N, 4 * dim), in the type of the weights.
+            Shape (N, 4 * dim).
 
         Chapter: 5, "How does it know the noise level?".
         """
+        # In half precision timestep 999 would be 1000: the waves first, then the narrower type.
         embedding = sinusoidal_embedding(timesteps, self.dim)
-        return self.layers(embedding.to(self.layers[0].weight.dtype))
+        return self.layers(embedding.to(dtype))
 
 
 class UNet(ModelMixin, ConfigMixin):
@@ -92,6 +96,7 @@ class UNet(ModelMixin, ConfigMixin):
         image_size: Side of the pictures in pixels. A note to samplers and pipelines; the network
             takes any height and width that its levels can halve.
         heads: Heads of each attention, of 32 values each; fewer are faster.
+        num_class_embeds: How many classes the network knows; None for a network without.
 
     Raises:
         ValueError: A number is out of range.
@@ -102,6 +107,9 @@ class UNet(ModelMixin, ConfigMixin):
     Chapter: 5, "All together".
     """
 
+    _supports_gradient_checkpointing = True
+    _skip_layerwise_casting_patterns = ("norm",)  # too coarse for the mean and the variance
+
     @register_to_config
     def __init__(
         self,
@@ -109,9 +117,12 @@ class UNet(ModelMixin, ConfigMixin):
         hidden_dims: Sequence[int] = (128, 256, 512, 1024),
         image_size: int = 64,
         heads: int = 4,
+        num_class_embeds: int | None = None,
     ) -> None:
         super().__init__()
-        _check_settings(in_channels, hidden_dims, image_size, heads)
+        count_given(self)
+        _check_settings(in_channels, hidden_dims, image_size, heads, num_class_embeds)
+        self.gradient_checkpointing = False
         self.factor = 2 ** (len(hidden_dims) - 2)
         first, time_dim = hidden_dims[0], 4 * hidden_dims[0]
         levels = list(pairwise(hidden_dims))
@@ -128,6 +139,9 @@ class UNet(ModelMixin, ConfigMixin):
         )
         self.head = ResidualBlock(2 * first, first, time_dim)
         self.conv_out = nn.Conv2d(first, in_channels, 1)
+        self.class_embedding = None
+        if num_class_embeds is not None:
+            self.class_embedding = nn.Embedding(num_class_embeds, time_dim)
 
     @property
     def config(self) -> FrozenDict:
@@ -137,45 +151,89 @@ class UNet(ModelMixin, ConfigMixin):
             "out_channels": own["in_channels"],
             "sample_size": own["image_size"],
             "block_out_channels": tuple(own["hidden_dims"][:-1]),  # one for each size of map
-            "num_class_embeds": None,
         }
         return FrozenDict({**own, **shared})
 
+    @classmethod
+    def extract_init_dict(cls, config_dict: Mapping[str, Any], **kwargs: Any) -> Any:
+        """As in diffusers, for `from_config`; what `config` says twice is not asked for twice."""
+        twice = ("out_channels", "sample_size", "block_out_channels")
+        own = {name: value for name, value in config_dict.items() if name not in twice}
+        return super().extract_init_dict(own, **kwargs)
+
     def forward(
-        self, sample: Tensor, timesteps: Tensor | int, class_labels: None = None
-    ) -> UNet2DOutput:
+        self,
+        sample: Tensor,
+        timestep: Tensor | float,
+        class_labels: Tensor | None = None,
+        return_dict: bool = True,
+    ) -> UNet2DOutput | tuple[Tensor]:
         """Say what noise is in some pictures.
 
         Args:
             sample: Noisy pictures, floating point, shape (N, in_channels, H, W); H and W
                 multiples of ``2 ** (len(hidden_dims) - 2)``.
-            timesteps: Indices of their noise levels: one integer for all, as an int or a tensor
-                of shape () or (1,), or one for each, shape (N,).
-            class_labels: Only None: this network knows no classes.
+            timestep: Their noise levels: one number for all, also as a tensor of shape () or (1,),
+                or one for each, shape (N,). Whole numbers, or any with flow matching.
+            class_labels: What the pictures are to show, integers in [0, num_class_embeds), shape
+                (N,), or one for all as with `timestep`; None for a network without classes.
+                Labels on a GPU are not checked for their range, which would make it wait.
+            return_dict: False for a plain tuple.
 
         Returns:
-            An output whose ``sample``, also ``["sample"]``, has the shape of `sample`.
+            An output whose ``sample``, also ``["sample"]``, has the shape of `sample`; or a tuple
+            of that one tensor.
 
         Raises:
-            TypeError: `timesteps` are not integers.
-            ValueError: A shape does not fit, or class labels were given.
+            TypeError: `timestep` is no real number, or `class_labels` are not integers.
+            ValueError: A shape does not fit, a label is out of range, or labels are missing or
+                were given to a network without classes.
 
         Chapter: 5, "All together".
         """
         self._check_sample(sample)
-        if class_labels is not None:
-            raise ValueError("class_labels were given, but this network knows no classes.")
-        time = self.time_embedding(_one_for_each(timesteps, sample))
+        time = self.time_embedding(_levels(timestep, sample), sample.dtype)
+        if self.class_embedding is not None or class_labels is not None:
+            time = time + self._embedded_classes(class_labels, sample)
         x = stem = self.conv_in(sample)
         skips: list[Tensor] = []
         for level in self.down_blocks:
-            x, kept = level(x, time)
+            x, kept = self._run(level, x, time)
             skips.extend(kept)
-        x = self.mid_block(x, time)
+        x = self._run(self.mid_block, x, time)
         for level in self.up_blocks:
-            x = level(x, (skips.pop(), skips.pop()), time)
-        x = self.head(torch.cat([x, stem], dim=1), time)
-        return UNet2DOutput(sample=self.conv_out(x))
+            x = self._run(level, x, (skips.pop(), skips.pop()), time)
+        x = self._run(self.head, torch.cat([x, stem], dim=1), time)
+        out = self.conv_out(x)
+        return UNet2DOutput(sample=out) if return_dict else (out,)
+
+    def _run(self, part: nn.Module, *inputs: Any) -> Any:
+        """What a part gives out, kept for the gradient or, to save memory, worked out again."""
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return self._gradient_checkpointing_func(part, *inputs)
+        return part(*inputs)
+
+    def _embedded_classes(self, class_labels: Tensor | None, sample: Tensor) -> Tensor:
+        """What is added to the time embedding so that the network knows what to show."""
+        if self.class_embedding is None:
+            raise ValueError(
+                "class_labels were given, but this network knows no classes: leave them out, or "
+                "build it with num_class_embeds."
+            )
+        classes = self.class_embedding.num_embeddings
+        if class_labels is None:
+            raise ValueError(
+                f"class_labels are missing: this network knows {classes} classes and wants one "
+                f"label for each picture, in [0, {classes - 1}]."
+            )
+        labels = _one_for_each("class_labels", class_labels, sample)
+        if labels.is_floating_point() or labels.dtype is torch.bool:
+            raise TypeError(f"class_labels are {labels.dtype}; they number classes: use integers.")
+        if labels.is_cpu and not torch.compiler.is_compiling():
+            wrong = labels[(labels < 0) | (labels >= classes)]
+            if len(wrong):
+                raise ValueError(f"class_labels hold {wrong[0]}; they run from 0 to {classes - 1}.")
+        return self.class_embedding(labels).to(sample.dtype)
 
     def _check_sample(self, sample: Tensor) -> None:
         channels = self.conv_in.in_channels
@@ -192,7 +250,11 @@ class UNet(ModelMixin, ConfigMixin):
 
 
 def _check_settings(
-    in_channels: int, hidden_dims: Sequence[int], image_size: int, heads: int
+    in_channels: int,
+    hidden_dims: Sequence[int],
+    image_size: int,
+    heads: int,
+    num_class_embeds: int | None,
 ) -> None:
     if in_channels < 1 or heads < 1:
         raise ValueError(
@@ -209,18 +271,26 @@ def _check_settings(
             f"image_size is {image_size}; with {len(hidden_dims)} hidden_dims it must be a "
             f"multiple of {factor}."
         )
-
-
-def _one_for_each(timesteps: Any, sample: Tensor) -> Tensor:
-    """Timesteps as integers of shape (N,) beside the pictures."""
-    timesteps = torch.as_tensor(timesteps, device=sample.device)
-    if timesteps.is_floating_point() or timesteps.is_complex() or timesteps.dtype is torch.bool:
-        raise TypeError(
-            f"timesteps are {timesteps.dtype}; they are indices of noise levels: use integers."
-        )
-    if timesteps.ndim > 1 or timesteps.numel() not in (1, len(sample)):
+    if num_class_embeds is not None and num_class_embeds < 1:
         raise ValueError(
-            f"timesteps have shape {tuple(timesteps.shape)}; give one for all {len(sample)} "
-            "pictures or one for each."
+            f"num_class_embeds is {num_class_embeds}; use at least 1, or None for no classes."
         )
-    return timesteps.reshape(-1).expand(len(sample))
+
+
+def _levels(timestep: Tensor | float, sample: Tensor) -> Tensor:
+    """Noise levels as numbers of shape (N,) beside the pictures."""
+    levels = _one_for_each("timestep", timestep, sample)
+    if levels.is_complex() or levels.dtype is torch.bool:
+        raise TypeError(f"timestep is {levels.dtype}; a noise level is a number: int or float.")
+    return levels
+
+
+def _one_for_each(name: str, values: Tensor | float, sample: Tensor) -> Tensor:
+    """One value for all pictures, or one for each, as shape (N,) beside the pictures."""
+    values = torch.as_tensor(values, device=sample.device)
+    if values.ndim > 1 or values.numel() not in (1, len(sample)):
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)}; give one for all {len(sample)} pictures or "
+            "one for each."
+        )
+    return values.reshape(-1).expand(len(sample))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from course_utils.models.base import Denoiser
+from course_utils.models.base import Denoiser, height_and_width
 from course_utils.sampling.base import SamplingScheduler
 
 
@@ -114,7 +114,7 @@ def sample(
     """
     _check(model, class_labels, seeds)
     device = next(model.parameters()).device
-    height, width = _size(model.config.sample_size)
+    height, width = height_and_width(model.config.sample_size)
     noise, generators = initial_noise((model.config.in_channels, height, width), seeds)
     labels = None if class_labels is None else torch.as_tensor(class_labels, device=device)
     noise_scheduler.set_timesteps(num_inference_steps)
@@ -153,11 +153,3 @@ def _guess_of(out: Any, noise_scheduler: SamplingScheduler) -> Tensor:
             "picture. Use keep_steps=False, or another scheduler."
         )
     return guess
-
-
-def _size(sample_size: int | Sequence[int]) -> tuple[int, int]:
-    """Height and width of a picture from a network's ``sample_size``."""
-    if isinstance(sample_size, int):
-        return sample_size, sample_size
-    height, width = sample_size
-    return height, width

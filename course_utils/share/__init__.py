@@ -1,10 +1,12 @@
 """What leaves the house: a trained model as a folder that explains itself, here or on the Hub.
 
-`card` writes the folder and the page that tells what the model is, `hub` sends it. Taught in
-chapter 04_butterflies.
+`card` writes the page that tells what the model is, `folder` saves the model and looks whether it
+loads, `portable` turns what only this package has into what others have, `hub` sends the folder.
+Taught in chapter 04_butterflies.
 """
 
-from course_utils.share.card import model_card, save_model
-from course_utils.share.hub import HubError, push_to_hub
+from course_utils.share.card import model_card
+from course_utils.share.folder import HubError, save_model
+from course_utils.share.hub import push_to_hub
 
 __all__ = ["HubError", "model_card", "push_to_hub", "save_model"]

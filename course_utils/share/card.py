@@ -1,26 +1,15 @@
-"""A trained model as a folder that explains itself: weights, samples, numbers and a card.
+"""The page that tells a stranger what a model is, how to use it, and what it is not."""
 
-The folder loads with ``DDPMPipeline.from_pretrained`` on any machine, without this package.
-Nothing here needs a network; `course_utils.share.hub` sends such a folder to the Hub.
-"""
-
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
-from course_utils.data.pixels import to_pil
+from course_utils.models.base import Denoiser, height_and_width
+from course_utils.noise.process import NoiseScheduler
+from course_utils.share.portable import CODE, carries_code
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
-
-SAMPLES = "samples.png"
-NUMBERS = "training.json"
 
 _TEXT = """---
 {data}
@@ -28,8 +17,8 @@ _TEXT = """---
 
 # {name}
 
-Draws {subject}: an unconditional diffusion model of {parameters:,} parameters for pictures of
-{size} pixels, trained with *From Noise to Butterflies*.
+Draws {subject}: {kind} diffusion model of {parameters:,} parameters for pictures of {size} pixels,
+trained with *From Noise to Butterflies*.
 
 ![A grid of {count} samples](samples.png)
 
@@ -37,15 +26,7 @@ Draws {subject}: an unconditional diffusion model of {parameters:,} parameters f
 
 ## How to use it
 
-```python
-from diffusers import DDIMPipeline
-
-MODEL = "{name}"
-pipeline = DDIMPipeline.from_pretrained(MODEL)
-pipeline(batch_size=4, num_inference_steps=50).images[0].save("sample.png")
-```
-
-`DDPMPipeline` loads it as well and draws in 1,000 smaller steps.
+{use}
 
 ## What it learned from
 
@@ -73,8 +54,45 @@ What it draws can come close to its training pictures. Nobody has looked for bia
 
 ## Licence
 
-`{licence}`
+`{licence}`{code_licence}
 """
+
+_USE = """```python
+from diffusers import {pipeline}
+
+MODEL = "{name}"
+pipeline = {pipeline}.from_pretrained(MODEL{trust})
+pipeline(batch_size=4, num_inference_steps=50).images[0].save("sample.png")
+```"""
+
+_USE_WITH_CLASSES = """```python
+import torch
+from diffusers import {pipeline}
+
+MODEL = "{name}"
+pipeline = {pipeline}.from_pretrained(MODEL{trust})
+unet, scheduler = pipeline.unet, pipeline.scheduler
+labels = torch.tensor({labels})  # one for each picture
+scheduler.set_timesteps(50)
+x = torch.randn(len(labels), {channels}, {height}, {width})
+with torch.inference_mode():
+    for t in scheduler.timesteps:
+        prediction = unet(x, t, class_labels=labels).sample
+        x = scheduler.step(prediction, t, x).prev_sample
+pixels = (x / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()
+pipeline.numpy_to_pil(pixels)[0].save("sample.png")
+```
+
+{labels_text}"""
+
+_SLOWER = "`DDPMPipeline` loads it as well and draws in {levels:,} smaller steps."
+
+_CODE = """The network is no class of diffusers: its code lies beside its weights, in
+`unet/{code}.py`. `trust_remote_code=True` lets diffusers run it; read it first. diffusers may
+remark on a type that it did not expect, which does no harm."""
+
+_CODE_LICENCE = """ for the weights and the samples. The code in `unet/{code}.py` is under the
+Apache License 2.0."""
 
 
 def model_card(
@@ -83,11 +101,12 @@ def model_card(
     subject: str,
     source: str,
     licence: str,
-    model: nn.Module,
-    noise_scheduler: Any,
+    model: Denoiser,
+    noise_scheduler: NoiseScheduler,
     config: Any,
     losses: Sequence[float],
     num_samples: int = 16,
+    class_names: Sequence[str] | None = None,
 ) -> "ModelCard":
     """Write the page that tells a stranger what a model is and what it is not.
 
@@ -96,17 +115,20 @@ def model_card(
         subject: What it draws, in the plural: ``"butterflies"``.
         source: Which pictures it learned from, in a sentence or two.
         licence: The Hub's short name of a licence, for instance ``"cc-by-4.0"``.
-        model: A network with diffusers' ``config`` and ``num_parameters``.
+        model: The network that `save_model` is to keep, ours or diffusers'.
         noise_scheduler: The scheduler that it was trained with.
         config: The settings of the run, a dataclass.
         losses: The loss of every update, at least one.
         num_samples: How many samples the card's picture shows.
+        class_names: What each label of a network with classes stands for, in order; one less
+            than it has classes if the last stands for no label. None says nothing about them.
 
     Returns:
         A ``huggingface_hub.ModelCard``: metadata for the Hub's search, and the text.
 
     Raises:
-        ValueError: A text is empty, or there are no losses.
+        ValueError: A text is empty, there are no losses, the names are not as many as the
+            classes, or others could not load the network.
 
     Source:
         The sections that ``huggingface_hub``'s model card template asks for.
@@ -121,21 +143,28 @@ def model_card(
             raise ValueError(f"{what} is empty; a card without it would leave readers guessing.")
     if len(losses) == 0:
         raise ValueError("losses is empty; a card for an untrained model would mislead.")
+    classes = model.config.num_class_embeds
+    kind = "unconditional-image-generation" if classes is None else "class-conditional"
     data = ModelCardData(
         license=licence,
         library_name="diffusers",
-        pipeline_tag="unconditional-image-generation",
-        tags=["diffusion", "unconditional-image-generation", subject],
+        pipeline_tag=kind if classes is None else None,  # the Hub has no such task with classes
+        tags=["diffusion", kind, subject],
     )
     window = min(50, len(losses))
+    height, width = height_and_width(model.config.sample_size)
+    with_code = carries_code(model)  # type: ignore[arg-type]  # a network is a module, too
     text = _TEXT.format(
         **told,
         data=data.to_yaml(),
-        parameters=model.num_parameters(),
-        size=_size(model.config.sample_size),
+        kind="an unconditional" if classes is None else f"a class-conditional ({classes} classes)",
+        use=_how_to_use(name, model, noise_scheduler, with_code, class_names),
+        code_licence=_CODE_LICENCE.format(code=CODE) if with_code else "",
+        parameters=sum(p.numel() for p in model.parameters()),
+        size=f"{height}×{width}",
         count=num_samples,
         num_losses=len(losses),
-        prediction_type=noise_scheduler.config.prediction_type,
+        prediction_type=_prediction_type(noise_scheduler),
         levels=noise_scheduler.config.num_train_timesteps,
         settings="\n".join(f"| `{k}` | {v} |" for k, v in asdict(config).items()),
         window=window,
@@ -144,72 +173,53 @@ def model_card(
     return ModelCard(text)
 
 
-def _size(sample_size: int | Sequence[int]) -> str:
-    """A network's picture size in words: 32×32."""
-    height, width = (sample_size,) * 2 if isinstance(sample_size, int) else sample_size
-    return f"{height}×{width}"
+def _prediction_type(noise_scheduler: NoiseScheduler) -> str:
+    """What the network predicts; diffusers' schedulers of flow matching do not say it."""
+    return noise_scheduler.config.get("prediction_type", "flow_prediction")
+
+
+def _how_to_use(
+    name: str,
+    model: Denoiser,
+    noise_scheduler: NoiseScheduler,
+    with_code: bool,
+    class_names: Sequence[str] | None,
+) -> str:
+    """Lines to run as they are, and what must be said about them."""
+    flow = _prediction_type(noise_scheduler) == "flow_prediction"
+    classes = model.config.num_class_embeds
+    height, width = height_and_width(model.config.sample_size)
+    lines = (_USE if classes is None else _USE_WITH_CLASSES).format(
+        name=name,
+        pipeline="DDPMPipeline" if flow else "DDIMPipeline",  # the first takes any scheduler
+        trust=", trust_remote_code=True" if with_code else "",
+        labels=list(range(min(4, classes or 0))),
+        labels_text=_about_labels(classes, class_names),
+        channels=model.config.in_channels,
+        height=height,
+        width=width,
+    )
+    levels = noise_scheduler.config.num_train_timesteps
+    notes = [_CODE.format(code=CODE)] if with_code else []
+    notes += [_SLOWER.format(levels=levels)] if classes is None and not flow else []
+    return "\n\n".join([lines, *notes])
+
+
+def _about_labels(classes: int | None, class_names: Sequence[str] | None) -> str:
+    """Which labels there are and what they stand for."""
+    if class_names is not None and len(class_names) not in (classes, (classes or 0) - 1):
+        raise ValueError(
+            f"class_names has {len(class_names)} names, and the network has "
+            f"{classes or 'no'} classes; give one for each, or leave out the last."
+        )
+    if classes is None:
+        return ""
+    named = ", ".join(f"{k} {text}" for k, text in enumerate(class_names or ()))
+    none = f" {classes - 1} stands for no label." if len(class_names or ()) == classes - 1 else ""
+    return f"Labels run from 0 to {classes - 1}{': ' if named else ''}{named}.{none}"
 
 
 def _milestones(losses: Sequence[float], window: int) -> list[str]:
     """Rows of a table: the mean loss at five places on the way."""
     places = sorted({max(window, round(len(losses) * part / 5)) for part in range(1, 6)})
     return [f"| {k:,} | {sum(losses[k - window : k]) / window:.4f} |" for k in places]
-
-
-def save_model(
-    folder: str | os.PathLike[str],
-    *,
-    model: nn.Module,
-    noise_scheduler: Any,
-    card: "ModelCard",
-    samples: Tensor,
-    config: Any,
-    losses: Sequence[float],
-    columns: int = 4,
-) -> Path:
-    """Save a trained model where it is complete without this course.
-
-    Args:
-        folder: Where to; made if it is not there. Its name is the model's name.
-        model: The network to keep, best the averaged one: a ``diffusers.UNet2DModel``.
-        noise_scheduler: The scheduler of its training, diffusers' own class, so that
-            whoever loads the model needs diffusers alone.
-        card: What `model_card` wrote.
-        samples: Pictures for the card, shape (N, C, H, W), in [-1, 1].
-        config: The settings of the run, a dataclass.
-        losses: The loss of every update.
-        columns: How many samples to a row.
-
-    Returns:
-        The folder. It holds ``model_index.json`` with ``unet/`` and ``scheduler/``, the card
-        as ``README.md``, ``samples.png``, and ``training.json``.
-
-    Raises:
-        ValueError: The scheduler is not one of diffusers'.
-        OSError: Something could not be written; the message names the file.
-
-    Source:
-        ``DDPMPipeline.save_pretrained``.
-
-    Chapter: 4, "Save it, and say what it is".
-    """
-    from diffusers import DDPMPipeline
-    from diffusers.utils import make_image_grid
-
-    if not type(noise_scheduler).__module__.startswith("diffusers."):
-        raise ValueError(
-            f"noise_scheduler is a {type(noise_scheduler).__name__} of this course; others could "
-            "not load it. Hand over diffusers.DDPMScheduler with the same settings."
-        )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    blank = -len(samples) % columns
-    samples = torch.cat([samples, samples.new_ones(blank, *samples.shape[1:])])
-    zoom = max(1, 128 // samples.shape[-1])
-    pictures = to_pil(samples.repeat_interleave(zoom, -1).repeat_interleave(zoom, -2))
-    make_image_grid(pictures, len(samples) // columns, columns).save(folder / SAMPLES)
-    numbers = {"config": asdict(config), "losses": [float(loss) for loss in losses]}
-    (folder / NUMBERS).write_text(json.dumps(numbers, indent=1), encoding="utf-8")
-    card.save(folder / "README.md")
-    DDPMPipeline(unet=model, scheduler=noise_scheduler).save_pretrained(folder)
-    return folder

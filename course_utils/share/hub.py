@@ -1,6 +1,7 @@
 """Share a saved model on the Hugging Face Hub, and lose nothing when that fails.
 
-The model lies complete in a folder of yours before anything is sent (`course_utils.share.card`).
+The model lies complete in a folder of yours before anything is sent
+(`course_utils.share.folder`).
 Your token is taken from where ``hf auth login`` keeps it; there is no argument for it, so that
 it cannot end up in a notebook.
 """
@@ -11,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from course_utils.files import write_whole
+from course_utils.share.folder import WEIGHTS, HubError, load_saved
+
 PARTS = ("README.md", "model_index.json", "samples.png", "training.json", "scheduler/*", "unet/*")
 """What leaves your machine. Checkpoints, logs and all else in the folder stay."""
-
-WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 
 _REMEDIES = {
     401: "The Hub does not know your token. Log in again: hf auth login",
@@ -24,10 +26,6 @@ _REMEDIES = {
     409: "Somebody is changing it at this moment. Wait a minute, then run the same line again.",
     429: "You asked too often. Wait some minutes, then run the same line again.",
 }
-
-
-class HubError(RuntimeError):
-    """A model could not be shared; the message says why, what to do, and where the model is."""
 
 
 def push_to_hub(
@@ -40,7 +38,7 @@ def push_to_hub(
     """Send a saved model to the Hub.
 
     Args:
-        folder: What `course_utils.share.card.save_model` returned.
+        folder: What `course_utils.share.save_model` returned.
         repo_id: ``"name"`` for your own account, or ``"owner/name"``; None stands for the
             folder's name.
         private: Whether the page is to be seen by you alone.
@@ -52,8 +50,8 @@ def push_to_hub(
         The address of the model's page.
 
     Raises:
-        HubError: The folder is not complete, nobody is logged in, the Hub cannot be
-            reached, it refuses, or the upload broke off. The folder is always kept.
+        HubError: The folder is not complete or does not load, nobody is logged in, the Hub
+            cannot be reached, it refuses, or the upload broke off. The folder is always kept.
 
     Source:
         ``huggingface_hub.HfApi.create_repo`` and ``upload_folder``, which replaced the tutorial's
@@ -73,6 +71,7 @@ def push_to_hub(
             f"hf auth login\n{_kept(folder)}"
         )
     _check_no_token(folder, token)
+    load_saved(folder)
     api = HfApi(token=token)
     wanted = repo_id or folder.resolve().name
     try:
@@ -138,7 +137,7 @@ def _name_in_card(card: Path, full_name: str) -> None:
     text = card.read_text(encoding="utf-8")
     named = re.sub(r'^MODEL = ".*"$', f'MODEL = "{full_name}"', text, flags=re.M)
     if named != text:
-        card.write_text(named, encoding="utf-8")
+        write_whole(card, named.encode())
 
 
 def _kept(folder: Path) -> str:
@@ -151,6 +150,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _token_variable() -> str | None:
+    """The environment variable that the token comes from, if it comes from one.
+
+    Source:
+        The order in which ``huggingface_hub.get_token`` looks.
+    """
+    names = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+    return next((name for name in names if os.environ.get(name, "").strip()), None)
 
 
 def _explain(error: Exception, wanted: str) -> str:
@@ -166,6 +175,13 @@ def _explain(error: Exception, wanted: str) -> str:
         if isinstance(cause, HfHubHTTPError):
             status = cause.response.status_code
             remedy = _REMEDIES.get(status, f"That is for the Hub to mend. Wait. {again}")
+            variable = _token_variable()
+            if status == 401 and variable:
+                remedy = (
+                    f"The Hub does not know the token in the environment variable {variable}, "
+                    "which wins over the login that 'hf auth login' stores. Unset it (or put a "
+                    f"valid token in it), start Python anew, and log in: hf auth login. {again}"
+                )
             return f"The Hub answered {status} for {wanted!r}: {cause.server_message}. {remedy}"
     return (
         "The Hub could not be reached, or the connection broke off "

@@ -1,84 +1,26 @@
 """Sharing a model: the real client of huggingface_hub against a small Hub on loopback."""
 
-import json
 import os
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
 
 import huggingface_hub
 import pytest
 import safetensors.torch
 import torch
-from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers import DDPMPipeline, UNet2DModel
 from huggingface_hub import constants
 from huggingface_hub.utils import _http
-from PIL import Image
 
-from course_utils.sampling import ddpm as schedulers
-from course_utils.share import HubError, model_card, push_to_hub, save_model
-from course_utils.share.hub import WEIGHTS
+from course_utils.models import UNet
+from course_utils.share import HubError, push_to_hub
+from course_utils.share.folder import WEIGHTS
 from tests.share.hub_server import READ, WRITE, Server
+from tests.share.small import WANTED, bytes_of, saved, small_network
 
 # huggingface_hub hands its own HTTP client a file in a way that the client no longer likes.
 pytestmark = pytest.mark.filterwarnings("default:Use 'content=:DeprecationWarning")
-
-WANTED = [
-    "README.md",
-    "model_index.json",
-    "samples.png",
-    "scheduler/scheduler_config.json",
-    "training.json",
-    "unet/config.json",
-    WEIGHTS,
-]
-
-
-@dataclass
-class Config:
-    num_steps: int = 120
-    learning_rate: float = 2e-3
-
-
-def small_network():
-    torch.manual_seed(0)
-    return UNet2DModel(
-        sample_size=16,
-        block_out_channels=(8, 8),
-        down_block_types=("DownBlock2D",) * 2,
-        up_block_types=("UpBlock2D",) * 2,
-        norm_num_groups=4,
-        layers_per_block=1,
-    )
-
-
-def facts():
-    return {
-        "model": small_network(),
-        "noise_scheduler": DDPMScheduler(1000, prediction_type="v_prediction"),
-        "config": Config(),
-        "losses": [1 / (k + 1) for k in range(120)],
-    }
-
-
-def card(**changes):
-    told = {"subject": "butterflies", "source": "Drawn by the course.", "licence": "cc-by-4.0"}
-    return model_card("wings", **(told | facts() | changes))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    samples = torch.linspace(-1, 1, 6 * 3 * 16 * 16).view(6, 3, 16, 16)
-    return save_model(tmp_path / "wings", card=card(), samples=samples, **facts())
-
-
-def bytes_of(folder):
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 @pytest.fixture
@@ -94,69 +36,6 @@ def hub(monkeypatch, tmp_path):
         huggingface_hub.close_session()
         yield server
     huggingface_hub.close_session()
-
-
-def test_a_saved_model_is_whole_and_loads_without_the_course(folder):
-    assert sorted(bytes_of(folder)) == WANTED
-    pipeline = DDPMPipeline.from_pretrained(folder)
-    for mine, loaded in zip(small_network().parameters(), pipeline.unet.parameters(), strict=True):
-        assert torch.equal(mine, loaded)
-    assert pipeline.scheduler.config.prediction_type == "v_prediction"
-    assert Image.open(folder / "samples.png").size == (4 * 128, 2 * 128)
-    numbers = json.loads((folder / "training.json").read_text())
-    assert numbers["config"] == {"num_steps": 120, "learning_rate": 2e-3}
-    assert numbers["losses"] == facts()["losses"]
-
-
-def test_the_card_says_what_a_stranger_needs():
-    written = card()
-    assert written.data.license == "cc-by-4.0"
-    assert written.data.library_name == "diffusers"
-    assert written.data.pipeline_tag == "unconditional-image-generation"
-    text = str(written)
-    for wanted in (
-        "Drawn by the course.",
-        "| `learning_rate` | 0.002 |",
-        "16×16",
-        f"{small_network().num_parameters():,} parameters",
-        "`v_prediction` on 1,000 noise",
-        "120 optimiser updates",
-        "(samples.png)",
-        "## Limits",
-    ):
-        assert wanted in text, wanted
-    last = sum(1 / (k + 1) for k in range(70, 120)) / 50
-    assert f"| 120 | {last:.4f} |" in text
-
-
-def test_the_example_in_the_card_runs(folder):
-    code = str(card()).split("```python\n")[1].split("```")[0].replace("=50", "=2")
-    environment = os.environ | {"PYTHONPATH": "", "HF_HUB_OFFLINE": "1"}
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder.parent, env=environment, capture_output=True
-    )
-    assert run.returncode == 0, run.stderr.decode()
-    assert Image.open(folder.parent / "sample.png").size == (16, 16)
-
-
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"licence": " "}, "licence is empty"),
-        ({"source": ""}, "source is empty"),
-        ({"losses": []}, "losses is empty"),
-    ],
-)
-def test_a_card_that_would_leave_readers_guessing_is_refused(changes, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        card(**changes)
-
-
-def test_a_scheduler_that_others_do_not_have_is_refused(tmp_path):
-    ours = facts() | {"noise_scheduler": schedulers.DDPMScheduler(1000)}
-    with pytest.raises(ValueError, match=r"diffusers\.DDPMScheduler"):
-        save_model(tmp_path / "wings", card=card(), samples=torch.zeros(1, 3, 16, 16), **ours)
-    assert not (tmp_path / "wings").exists()
 
 
 def test_what_was_pushed_loads_back_bit_for_bit(folder, hub, tmp_path):
@@ -184,6 +63,37 @@ def test_what_was_pushed_loads_back_bit_for_bit(folder, hub, tmp_path):
     for mine, loaded in zip(small_network().parameters(), back.parameters(), strict=True):
         assert torch.equal(mine, loaded)
     assert 'MODEL = "ada/wings"' in hub.state.repos["ada/wings"]["README.md"].decode()
+
+
+def test_our_own_network_is_pushed_with_its_code_and_loads_elsewhere(hub, tmp_path, elsewhere):
+    torch.manual_seed(0)
+    push_to_hub(saved(tmp_path / "petals", model=UNet(3, (8, 16, 16), 16)))
+    code = (
+        "import diffusers;"
+        "p = diffusers.DDPMPipeline.from_pretrained('ada/petals', trust_remote_code=True);"
+        "print(p(num_inference_steps=2).images[0].size)"
+    )
+    remote = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    run = elsewhere(code, without_course=True, HF_HOME=str(tmp_path / "home"), **remote)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == "(16, 16)\n"
+
+
+def test_an_old_token_in_the_environment_is_named_as_the_culprit(
+    folder, hub, monkeypatch, tmp_path
+):
+    stored = tmp_path / "token"
+    stored.write_text(WRITE)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(stored))
+    monkeypatch.setenv("HF_TOKEN", "hf_of_last_year")
+    fails(folder, "401", "variable HF_TOKEN", "wins over the login", "Unset it")
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setenv("HUGGING_FACE_HUB_TOKEN", "hf_of_last_year")
+    fails(folder, "401", "variable HUGGING_FACE_HUB_TOKEN")
+    monkeypatch.delenv("HUGGING_FACE_HUB_TOKEN")
+    push_to_hub(folder)  # by the stored login
+    stored.write_text("hf_of_last_year")
+    assert "variable" not in fails(folder, "401", "hf auth login")
 
 
 def test_a_private_model_is_made_private(folder, hub):
@@ -306,5 +216,43 @@ def test_a_card_that_holds_the_token_is_not_sent(folder, hub):
 def test_a_folder_from_which_nobody_could_load_is_refused(folder, hub, missing):
     (folder / missing).unlink()
     with pytest.raises(HubError, match=f"lacks {missing}"):
+        push_to_hub(folder)
+    assert hub.state.requests == []
+
+
+def damaged(folder, how):
+    weights, index = folder / WEIGHTS, folder / "model_index.json"
+    if how == "truncated":
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    elif how == "other weights":
+        tensors = safetensors.torch.load_file(weights)
+        tensors.pop("conv_in.bias")
+        safetensors.torch.save_file(tensors, weights, {"format": "pt"})
+    elif how == "no json":
+        index.write_text(index.read_text()[:20])
+    elif how == "only here":
+        index.write_text(
+            index.read_text().replace('"diffusers",', '"course_utils.models.unet",', 1)
+        )
+    elif how == "other code":
+        index.write_text(
+            index.read_text().replace('"diffusers",\n    "UNet2D', '"evil",\n    "UNet2D')
+        )
+        (folder / "unet" / "evil.py").write_text("raise SystemExit('this was run')")
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("truncated", "does not load: .*save_model"),
+        ("other weights", r"do not belong together: only one of them has conv_in\.bias"),
+        ("no json", "does not load: JSONDecodeError"),
+        ("only here", r"names course_utils\.models\.unet.* which others do not have"),
+        ("other code", "not the code that save_model writes"),
+    ],
+)
+def test_a_damaged_folder_is_not_sent(folder, hub, how, words):
+    damaged(folder, how)
+    with pytest.raises(HubError, match=words):
         push_to_hub(folder)
     assert hub.state.requests == []
