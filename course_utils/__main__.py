@@ -63,7 +63,7 @@ def _train(words: list[str]) -> None:
     @dataclass
     class Choice:
         recipe: tyro.conf.Positional[str] = "digits"
-        budget: str = current_budget()
+        budget: str | None = None
 
     @dataclass
     class Train:
@@ -74,7 +74,7 @@ def _train(words: list[str]) -> None:
 
         recipe: tyro.conf.Positional[What]
         settings: tyro.conf.OmitArgPrefixes[TrainingConfig]
-        budget: Size = current_budget()
+        budget: Size
 
         source: str | None = None
         """Where the pictures come from: drawn, bundled, hub, or the path of your own."""
@@ -92,7 +92,7 @@ def _train(words: list[str]) -> None:
     named = [word for word in words if word not in ("-h", "--help")]
     choice, _ = tyro.cli(Choice, args=named, return_unknown_args=True)
     chosen = recipe(choice.recipe, choice.budget)
-    start = Train(tyro.MISSING, chosen.config, choice.budget)
+    start = Train(tyro.MISSING, chosen.config, choice.budget or current_budget())
     options = tyro.cli(Train, prog="python -m course_utils train", args=words, default=start)
     chosen = replace(chosen, config=options.settings)
     resume_from = options.resume_from and options.resume_from.expanduser()
