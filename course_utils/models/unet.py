@@ -108,7 +108,6 @@ class UNet(ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
-    _skip_layerwise_casting_patterns = ("norm",)  # too coarse for the mean and the variance
 
     @register_to_config
     def __init__(

@@ -87,8 +87,11 @@ def test_the_example_in_the_card_runs_as_it_is_printed(tmp_path, elsewhere, kind
     written = saved(tmp_path / "wings", **KINDS[kind]()) / "README.md"
     code = written.read_text().split("```python\n")[1].split("```")[0]
     assert ("trust_remote_code=True" in code) is kind.startswith("ours")
-    run = elsewhere(code, without_course)
+    run = elsewhere(code + "\nprint(type(pipeline.scheduler).__name__)", without_course)
     assert run.returncode == 0, run.stderr
+    assert run.stdout.split()[-1] == (
+        "FlowMatchEulerDiscreteScheduler" if "flow" in kind else "DDIMScheduler"
+    )
     assert Image.open(tmp_path / "sample.png").size == (16, 16)
 
 
