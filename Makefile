@@ -38,7 +38,7 @@ lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/deptry --no-ansi .
+	$(BIN)/deptry --no-ansi course_utils
 
 test-numeric: .venv/ready
 	PYTHON=$(BIN)/python tests/numeric_grid.sh

@@ -7,6 +7,14 @@ import torch
 
 from course_utils.training.config import TrainingConfig
 
+_CLUSTERS = {
+    "SLURM_NTASKS": "SLURM_PROCID",  # reserved places alone start nobody; a step of srun does
+    "OMPI_COMM_WORLD_SIZE": "",
+    "PMI_SIZE": "",
+    "MV2_COMM_WORLD_SIZE": "",
+}
+"""Where Slurm and MPI tell how many copies of a program they have started."""
+
 
 class WrongProcessCountError(RuntimeError):
     """A run has another number of processes than was asked for; the message says what to do."""
@@ -62,6 +70,18 @@ def start_accelerator(config: TrainingConfig, **options: Any) -> Any:
     return accelerator
 
 
+def process_state() -> Any:
+    """Accelerate's word on which of the processes this is.
+
+    Returns:
+        An ``accelerate.PartialState``. Several processes on a machine without a GPU find each
+        other over the CPU.
+    """
+    from accelerate import PartialState
+
+    return PartialState(cpu=announced_processes() > 1 and not torch.accelerator.is_available())
+
+
 def announced_processes() -> int:
     """How many processes the launcher has announced in the environment.
 
@@ -78,6 +98,9 @@ def announced_processes() -> int:
     """
     if os.environ.get("WORLD_SIZE"):
         return int(os.environ["WORLD_SIZE"])
+    for size, place in _CLUSTERS.items():
+        if os.environ.get(size) and (not place or os.environ.get(place)):
+            return int(os.environ[size])
     launched = "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ
     return 2 if launched else 1
 
@@ -97,7 +120,7 @@ def check_process_count(config: TrainingConfig, found: int) -> None:
     announced = announced_processes()
     remedy = (
         "On a CPU start them with: ACCELERATE_USE_CPU=true "
-        "torchrun --standalone --nproc_per_node 2 -m course_utils.training …"
+        "torchrun --standalone --nproc_per_node 2 -m course_utils train …"
     )
     if found < announced:
         raise WrongProcessCountError(

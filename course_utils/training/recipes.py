@@ -3,7 +3,6 @@
 The chapters and ``python -m course_utils train`` take them from here.
 """
 
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from course_utils.data.load import load_images
 from course_utils.data.tensors import ImageTensors, prepare
 from course_utils.noise.process import NoiseScheduler
 from course_utils.training.config import TrainingConfig, steps_for_epochs
-from course_utils.training.distributed import check_process_count
+from course_utils.training.distributed import check_process_count, process_state
 from course_utils.training.loop import train
 from course_utils.training.state import Network
 
@@ -82,13 +81,14 @@ class Recipe:
             classes = num_classes + (self.config.label_dropout > 0)
         with torch.random.fork_rng():
             torch.manual_seed(self.config.seed)
-            return UNet2DModel(
+            network: Any = UNet2DModel(
                 sample_size=self.config.image_size,
                 in_channels=self.channels,
                 out_channels=self.channels,
                 num_class_embeds=classes,
                 **self.network,
             )
+        return network
 
     def noise_scheduler(self) -> NoiseScheduler:
         """A cosine of 1,000 levels, which ends in pure noise, and the velocity as the target.
@@ -102,9 +102,10 @@ class Recipe:
         """
         from diffusers import DDPMScheduler
 
-        return DDPMScheduler(
+        levels: Any = DDPMScheduler(
             1_000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"
         )
+        return levels
 
 
 def recipe(name: str, budget: str | None = None) -> Recipe:
@@ -273,11 +274,11 @@ def run(chosen: Recipe, source: str | None, resume: bool | str | Path) -> None:
     if config.output_dir is None:
         raise ValueError("output_dir is None: give the folder to keep the run in, --output-dir.")
     # Before the pictures are loaded; train() looks again at what has come of it.
-    check_process_count(config, int(os.environ.get("WORLD_SIZE") or 1))
-    from accelerate import PartialState
     from diffusers import DDPMPipeline
 
-    first = PartialState().is_main_process  # the one that speaks and saves
+    process = process_state()
+    check_process_count(config, process.num_processes)
+    first = process.is_main_process  # the one that speaks and saves
     data = chosen.data(source)
     model, noise_scheduler = chosen.model(len(data.names)), chosen.noise_scheduler()
     if first:
@@ -289,8 +290,9 @@ def run(chosen: Recipe, source: str | None, resume: bool | str | Path) -> None:
     if first:
         folder = Path(config.output_dir).expanduser() / "model"
         part = folder.with_name(".model.part")  # a killed write must not leave half a model
-        DDPMPipeline(unet=done.ema_model, scheduler=noise_scheduler).save_pretrained(part)
+        pipeline: Any = DDPMPipeline(unet=done.ema_model, scheduler=noise_scheduler)
+        pipeline.save_pretrained(part)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
         print(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder}")
-    PartialState().destroy_process_group()
+    process.destroy_process_group()

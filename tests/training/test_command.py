@@ -16,10 +16,11 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 from diffusers import DDPMPipeline
 
+from course_utils import training
+from course_utils.__main__ import main
 from course_utils.budget import BUDGETS
 from course_utils.files import digest
-from course_utils.training import RECIPES, TrainingConfig, recipe
-from course_utils.training.__main__ import explained, main, make_parser
+from course_utils.training import RECIPES, TrainingConfig, recipe, recipes
 from course_utils.training.checkpoints import checkpoints, read_checkpoint
 from tests.conftest import ROOT
 from tests.trainer import assert_same, network, short_run, weights
@@ -49,7 +50,10 @@ def losses(folder):
 def alone(tmp_path_factory):
     """A run of one process, in this one."""
     folder = tmp_path_factory.mktemp("alone")
-    assert main(["digits", *QUICK, "--output-dir", str(folder), "--tracker", "tensorboard"]) == 0
+    assert (
+        main(["train", "digits", *QUICK, "--output-dir", str(folder), "--tracker", "tensorboard"])
+        == 0
+    )
     return folder
 
 
@@ -66,7 +70,7 @@ def test_a_run_leaves_a_pipeline_checkpoints_grids_and_logs(alone):
 
 def test_two_processes_give_the_loss_curve_of_one(alone, tmp_path):
     command = ["torch.distributed.run", "--standalone", "--nproc_per_node", 2, "-m"]
-    command += ["course_utils.training", "digits", *QUICK, "--num-processes", 2]
+    command += ["course_utils", "train", "digits", *QUICK, "--num-processes", 2]
     done = shell("-m", *command, "--output-dir", tmp_path / "two", ACCELERATE_USE_CPU="true")
     assert done.returncode == 0, done.stderr[-4000:]
     assert losses(tmp_path / "two") == pytest.approx(losses(alone), abs=1e-4)
@@ -76,7 +80,7 @@ def test_two_processes_give_the_loss_curve_of_one(alone, tmp_path):
 
 def test_accelerate_launch_that_would_run_one_process_for_two_is_refused(tmp_path):
     command = ["accelerate.commands.launch", "--cpu", "--num_processes", 2, "-m"]
-    command += ["course_utils.training", "digits", *QUICK, "--output-dir", tmp_path / "run"]
+    command += ["course_utils", "train", "digits", *QUICK, "--output-dir", tmp_path / "run"]
     done = shell("-m", *command)
     assert done.returncode != 0
     assert "asked for 2 processes or more, and this is a run of 1" in done.stderr
@@ -133,6 +137,43 @@ def test_fewer_processes_than_asked_for_are_refused(monkeypatch):
         short_run()
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"SLURM_NTASKS": "2", "SLURM_PROCID": "0"},
+        {"OMPI_COMM_WORLD_SIZE": "2"},
+        {"PMI_SIZE": "2"},
+        {"MV2_COMM_WORLD_SIZE": "2"},
+    ],
+)
+def test_a_cluster_that_starts_two_lone_trainings_is_told(monkeypatch, tmp_path, names):
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(
+        RuntimeError, match=r"asked for 2 processes or more, and this is a run of 1"
+    ):
+        short_run(output_dir=str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "names", [{"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, {"SLURM_NTASKS": "4"}]
+)
+def test_a_notebook_on_a_node_of_a_cluster_trains(monkeypatch, names):
+    """Reserved places alone start nobody: only a step of srun has a number of its own."""
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    assert len(short_run(num_steps=2).losses) == 2
+
+
+def test_a_left_over_rank_does_not_keep_a_lone_run_from_saving(tmp_path):
+    done = shell(
+        "-m", "course_utils", "train", "digits", *QUICK, "--output-dir", tmp_path, RANK="1"
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "model" / "model_index.json").exists()
+
+
 def test_processes_that_do_not_find_each_other_are_refused(monkeypatch):
     """Two were announced; Accelerate, as it does, makes a run of one of each."""
     init = Accelerator.__init__
@@ -158,11 +199,11 @@ def test_a_launcher_with_another_precision_is_refused(monkeypatch):
 
 def test_a_command_that_is_killed_is_resumed_by_the_same_command(tmp_path):
     """Killed from outside, at a moment that nobody has chosen, long before its end."""
-    command = ["digits", *QUICK, "--num-steps", "40", "--batch-size", "8", "--resume"]
+    command = ["train", "digits", *QUICK, "--num-steps", "40", "--batch-size", "8", "--resume"]
     command += ["--save-model-steps", "10"]
     killed, whole = [*command, "--output-dir", str(tmp_path / "killed")], tmp_path / "whole"
     process = subprocess.Popen(
-        [sys.executable, "-m", "course_utils.training", *killed],
+        [sys.executable, "-m", "course_utils", *killed],
         cwd=ROOT,
         env=ENV,
         stderr=subprocess.DEVNULL,
@@ -181,56 +222,83 @@ def test_a_command_that_is_killed_is_resumed_by_the_same_command(tmp_path):
 
 def test_help_explains_every_option(capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["--help"])
+        main(["train", "butterflies", "--budget", "full", "--help"])
     assert ended.value.code == 0
-    shown = capsys.readouterr().out
-    left_out = {"push_to_hub", "hub_model_id", "hub_private_repo", "image_size"}
+    shown = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
     for field in dataclasses.fields(TrainingConfig):
-        option = f"--{field.name.replace('_', '-')} "
-        assert (option in shown) != (field.name in left_out), option
-        assert len(explained()[field.name]) > 20
-    for action in make_parser()._actions:
-        assert len(action.help) > 15
+        option = rf"--{field.name.replace('_', '-')}[ ,]"
+        assert re.search(option + r".{30,}?\(default: ", shown), option
+    assert "3,150" not in shown
+    assert "(default: 3150)" in shown  # what the recipe has at that budget, not TrainingConfig
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["faces"], "invalid choice: 'faces'"),
-        (["digits", "--budget", "huge"], "invalid choice: 'huge'"),
-        (["digits", "--learning-rat", "1"], "unrecognized arguments: --learning-rat"),
-        (["digits", "--push-to-hub"], "unrecognized arguments: --push-to-hub"),
-        (["digits", "--batch-size", "many"], "--batch-size: invalid int value: 'many'"),
-        (["digits", "--batch-size", "0"], "batch_size is 0; it must be"),
-        (["digits", "--loss", "rmse"], "loss is 'rmse'; it must be mse, l1 or huber"),
-        (["digits", "--min-snr-gamma", "-1"], "min_snr_gamma is -1.0"),
+        (["digits", "--learning-rat", "1"], "Unrecognized options: --learning-rat"),
+        (["digits", "--push-to-hub"], "Unrecognized options: --push-to-hub"),
+        (["digits", "--batch-size", "many"], "Error parsing --batch-size.*'many'"),
+        (["digits", "--batch-size", "0"], "batch_size is 0; it must be a whole number at least 1"),
+        (["digits", "--loss", "rmse"], "invalid choice .rmse."),
+        (["digits", "--min-snr-gamma", "-1"], "min_snr_gamma is -1.0; it must be"),
     ],
 )
 def test_unknown_options_and_values_are_refused(capsys, tmp_path, options, says):
     with pytest.raises(SystemExit) as ended:
-        main([*options, "--output-dir", str(tmp_path / "run")])
+        main(["train", *options, "--output-dir", str(tmp_path / "run")])
     assert ended.value.code == 2
-    assert says in capsys.readouterr().err
+    assert re.search(says, re.sub(r"[\s│]+", " ", capsys.readouterr().err))
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["faces"], "There is no recipe 'faces'.*digits, sprites, butterflies, flowers"),
+        (["digits", "--budget", "huge"], "at budget 'huge'.*smoke, laptop, full"),
+        (["digits", "--budget", "smoke"], "output_dir is None.*--output-dir"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(capsys, options, says):
+    assert main(["train", *options]) == 1
+    told = capsys.readouterr().err
+    assert re.search(says, told)
+    assert "Traceback" not in told
+    assert main(["train", *options, "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
 def test_what_goes_wrong_is_told_in_a_line(capsys, alone):
-    assert main(["digits", *QUICK, "--output-dir", str(alone)]) == 1
-    assert main(["digits", *QUICK, "--source", "drawn", "--output-dir", str(alone)]) == 1
-    assert main(["digits", *QUICK, "--resume-from", str(alone), "--output-dir", str(alone)]) == 1
+    again = ["train", "digits", *QUICK, "--output-dir", str(alone)]
+    assert main(again) == 1
+    assert main([*again, "--source", "drawn"]) == 1
+    assert main([*again, "--resume-from", str(alone)]) == 1
     told = capsys.readouterr().err
     assert "FileExistsError: output_dir" in told
     assert "cannot be read as a checkpoint" in told
     assert "Traceback" not in told
 
 
+def test_other_words_are_told_what_there_is(capsys):
+    assert main([]) == main(["dance"]) == 2
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.count("train … or check") == 3
+
+
 def test_options_reach_the_run(tmp_path):
     options = ["--num-steps", "2", "--num-warmup-steps", "1", "--min-snr-gamma", "5"]
-    options += ["--num-processes", "none", "--seed", "3", "--output-dir", str(tmp_path)]
-    assert main(["butterflies", *QUICK, *options]) == 0
+    options += ["--num-processes", "None", "--seed", "3", "--output-dir", str(tmp_path)]
+    assert main(["train", "butterflies", *QUICK, *options]) == 0
     about, _ = read_checkpoint(checkpoints(tmp_path / "checkpoints")[-1])
     wanted = {"num_steps": 2, "min_snr_gamma": 5.0, "num_processes": None, "seed": 3}
     assert about["config"].items() >= wanted.items()
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert main(["train", "digits", *QUICK, "--num-steps", "2", "--output-dir=~/run"]) == 0
+    assert checkpoints(tmp_path / "run" / "checkpoints")
 
 
 def parameters(model):
@@ -275,18 +343,21 @@ def test_an_unknown_recipe_is_refused(name, budget):
 PAGE = (ROOT / "book" / "scaling.md").read_text()
 
 
-def test_the_commands_of_the_page_on_scaling_are_understood():
+def test_the_commands_of_the_page_on_scaling_are_understood(monkeypatch):
+    runs = []
+    monkeypatch.setattr(recipes, "run", lambda chosen, source, resume: runs.append(chosen.config))
+    monkeypatch.setattr(training, "run", recipes.run)
     commands = re.findall(r"```bash\n(.*?)```", PAGE, re.S)
     assert len(commands) == 4
     for command in commands:
-        launcher, ours = command.replace("\\\n", "").split("-m course_utils.training")
-        options = vars(make_parser().parse_args(shlex.split(ours)))
-        chosen = recipe(options["recipe"], options["budget"])
-        assert chosen.config.batch_size % options["num_processes"] == 0
+        launcher, ours = command.replace("\\\n", "").split("-m course_utils train")
+        assert main(["train", *shlex.split(ours)]) == 0
+        config = runs.pop()
+        assert config.batch_size % config.num_processes == 0
         words = shlex.split(launcher)
         if "accelerate" in words:
             arguments = launch_command_parser().parse_args([*words[2:], "-m", "module"])
-            assert arguments.num_processes in (None, options["num_processes"])
+            assert arguments.num_processes in (None, config.num_processes)
 
 
 def test_the_configurations_of_the_page_on_scaling_are_read_by_accelerate(tmp_path):

@@ -14,6 +14,7 @@ from course_utils.sampling import FlowMatchEulerScheduler, quick_scheduler, samp
 from course_utils.sampling import ddpm as schedulers
 from course_utils.training import loop
 from course_utils.training.grids import draw_samples
+from course_utils.training.tracking import TrackerError
 from tests.trainer import assert_same, network, settings, short_run
 
 QUICK = {"eval_inference_steps": 2, "eval_batch_size": 4, "save_image_steps": 2}
@@ -173,7 +174,7 @@ def test_a_resumed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
 def test_a_tracker_that_is_not_installed_is_named_before_training(tmp_path, tracker, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "course_utils.training.report.find_spec",
+        "course_utils.training.tracking.find_spec",
         lambda name: None if name == tracker else find(name),
     )
     with pytest.raises(ModuleNotFoundError, match=f"pip install {tracker}"):
@@ -192,6 +193,42 @@ def test_a_log_that_cannot_be_written_stops_no_training(tmp_path, monkeypatch):
         run = short_run(output_dir=str(tmp_path), tracker="tensorboard", **QUICK)
     assert len([w for w in told if "No space" in str(w.message)]) == 1
     assert_same(run, short_run())
+
+
+def test_a_grid_that_cannot_be_drawn_costs_one_warning_and_not_the_run(tmp_path, monkeypatch):
+    """Whatever a network or a scheduler can think of, and at the first grid already."""
+
+    def broken(*_, **__):
+        raise TypeError("this network takes no labels")
+
+    monkeypatch.setattr("course_utils.training.grids.sample", broken)
+    with pytest.warns(RuntimeWarning, match="the sample grid could not be kept") as told:
+        run = short_run(output_dir=str(tmp_path), save_model_steps=2, **QUICK)
+    (warned,) = [str(w.message) for w in told if "grid" in str(w.message)]
+    assert "TypeError: this network takes no labels" in warned
+    assert_same(run, short_run())
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+    assert not list((tmp_path / "samples").glob("*"))
+
+
+def test_a_tracker_that_breaks_on_the_way_costs_one_warning(tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise AttributeError("no such run")
+
+    monkeypatch.setattr("accelerate.Accelerator.log", broken)
+    with pytest.warns(RuntimeWarning, match="the curves could not be kept") as told:
+        run = short_run(output_dir=str(tmp_path), tracker="tensorboard", **QUICK)
+    assert len([w for w in told if "no such run" in str(w.message)]) == 1
+    assert_same(run, short_run())
+
+
+def test_a_tracker_that_cannot_be_opened_is_told_before_training(tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise SystemExit("api_key not configured")
+
+    monkeypatch.setattr("accelerate.Accelerator.init_trackers", broken)
+    with pytest.raises(TrackerError, match=r"'tensorboard'.*api_key not configured.*Nothing was"):
+        short_run(output_dir=str(tmp_path), tracker="tensorboard", **QUICK)
 
 
 def test_the_progress_bar_counts_updates_and_shows_the_loss(tmp_path, capsys, monkeypatch):
