@@ -22,7 +22,7 @@ from course_utils.noise.targets import training_target
 from course_utils.validate import check_same_shape
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
-"""Where fresh noise comes from: one generator for all pictures, or one for each."""
+"""Where fresh noise comes from, one generator for all pictures or one for each."""
 
 
 class SamplingScheduler(Protocol):
