@@ -44,7 +44,7 @@ class TrainingConfig:
     """Updates over which the step size climbs to its peak, while AdamW's averages are poor."""
 
     max_grad_norm: float = setting(1.0, above=0)
-    """Longer gradients are shortened to this, since one odd batch must not undo a hundred others."""
+    """Longer gradients are shortened to this, since one odd batch must not undo a hundred."""
 
     ema_decay: float = setting(0.995, at_least=0, below=1)
     """The most that the running average of the weights keeps per update. 0.995 averages over
