@@ -15,9 +15,15 @@ from filelock import FileLock
 ROOT = Path(__file__).parents[1]
 
 
+# Tests that start processes, environments or long runs, by the names of their files.
+SLOW = ("test_check", "test_checkpoints", "test_command", "test_folder", "test_hub", "test_install")
+
+
 def pytest_collection_modifyitems(items):
-    """Mark what needs the built book, so that a run without one can leave it out by name."""
+    """Mark what needs the built book, and what takes long, so that a run can leave them out."""
     for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
         if {"built_book", "browser"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.book)
 
