@@ -36,8 +36,8 @@ assert pil_to_tensor(center_crop(Image.open(file), [4, 4])).shape == (3, 4, 4)
 
 _DEVICE = """
 import psutil, torch
-device = "mps" if torch.backends.mps.is_available() else "cpu"
-device = "cuda" if torch.cuda.is_available() else device
+from course_utils.chapter import best_device
+device = best_device()
 name = torch.cuda.get_device_name() if device == "cuda" else f"{psutil.cpu_count()} cores"
 print(f"{device} ({name})")
 print(psutil.virtual_memory().available)
