@@ -6,12 +6,12 @@ each of them does it, and wherever a run was interrupted.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from course_utils.data.tensors import ImageTensors
+from course_utils.noise.process import NoiseScheduler
 from course_utils.training.config import TrainingConfig
 
 
@@ -92,13 +92,18 @@ class StepBatch:
             ``N / count`` neighbouring pictures with all that belongs to them.
         """
         size = len(self.x0) // count
-        whole = (self.x0, self.class_labels, self.noise, self.timesteps)
         rows = slice(number * size, (number + 1) * size)
-        return StepBatch(*(None if t is None else t[rows].to(device) for t in whole))
+        labels = self.class_labels
+        return StepBatch(
+            self.x0[rows].to(device),
+            None if labels is None else labels[rows].to(device),
+            self.noise[rows].to(device),
+            self.timesteps[rows].to(device),
+        )
 
 
 def noise_and_levels(
-    noise_scheduler: Any, shape: torch.Size, generator: torch.Generator
+    noise_scheduler: NoiseScheduler, shape: torch.Size, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Draw the noise of a batch and how much of it each picture gets.
 
@@ -128,7 +133,7 @@ def noise_and_levels(
 def draw_batch(
     config: TrainingConfig,
     data: ImageTensors,
-    noise_scheduler: Any,
+    noise_scheduler: NoiseScheduler,
     step: int,
     num_classes: int | None = None,
 ) -> StepBatch:

@@ -11,25 +11,25 @@ import inspect
 import json
 import time
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_utils.data import tensors
 from course_utils.data.tensors import ImageTensors
 from course_utils.files import cache_folder, digest, write_whole
 from course_utils.noise import process, targets
+from course_utils.noise.process import NoiseScheduler
 from course_utils.training import batches, loop, loss, state
-from course_utils.training.checkpoints import described
 from course_utils.training.config import TrainingConfig
-from course_utils.training.state import TrainingRun
+from course_utils.training.fingerprint import fingerprint
+from course_utils.training.state import Network, TrainingRun
 
 
 def recipe_of(
-    config: TrainingConfig, model: nn.Module, noise_scheduler: Any, data: ImageTensors
+    config: TrainingConfig, model: Network, noise_scheduler: NoiseScheduler, data: ImageTensors
 ) -> dict[str, Any]:
     """Everything that decides how a training run ends, in a form that can be compared.
 
@@ -44,24 +44,21 @@ def recipe_of(
         package's training code are among them.
     """
     modules = [loop, batches, loss, state, process, targets, tensors]
-    modules += [inspect.getmodule(c) for c in type(noise_scheduler).__mro__ if c is not object]
+    parents = [inspect.getmodule(c) for c in type(noise_scheduler).__mro__ if c is not object]
+    modules += [module for module in parents if module is not None]
     code = "".join(inspect.getsource(m) for m in modules)
     recipe = {
         "config": asdict(config),
-        "model": described(model),
         "weights": digest(model.state_dict()),
-        "noise_scheduler": described(noise_scheduler),
-        "data": digest({"images": data.images, "labels": data.labels}) + f", flip={data.flip}",
         "code": hashlib.sha256(code.encode()).hexdigest(),
-        "versions": {name: version(name) for name in ("torch", "diffusers", "accelerate")},
     }
-    return json.loads(json.dumps(recipe))
+    return json.loads(json.dumps(recipe | fingerprint(model, noise_scheduler, data)))
 
 
 def trained(
     config: TrainingConfig,
-    model: nn.Module,
-    noise_scheduler: Any,
+    model: Network,
+    noise_scheduler: NoiseScheduler,
     data: ImageTensors,
     progress: bool = True,
 ) -> TrainingRun:
@@ -124,7 +121,7 @@ def _save(path: Path, recipe: dict[str, Any], run: TrainingRun) -> None:
     write_whole(path, save(tensors, metadata))
 
 
-def _load(path: Path, recipe: dict[str, Any], model: nn.Module) -> TrainingRun:
+def _load(path: Path, recipe: dict[str, Any], model: Network) -> TrainingRun:
     """Read a kept run into the network, or say what is wrong with the file."""
     from accelerate import PartialState
     from safetensors import safe_open

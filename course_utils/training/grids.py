@@ -1,15 +1,17 @@
 """Sample grids: what the network draws at this moment, always from the same noise."""
 
-from typing import Any
+from torch import Tensor
 
-from torch import Tensor, nn
-
+from course_utils.models.base import Denoiser
+from course_utils.noise.process import NoiseScheduler
 from course_utils.sampling.ddim import quick_scheduler
 from course_utils.sampling.loop import sample
 from course_utils.training.config import TrainingConfig
 
 
-def draw_samples(config: TrainingConfig, ema_model: nn.Module, noise_scheduler: Any) -> Tensor:
+def draw_samples(
+    config: TrainingConfig, ema_model: Denoiser, noise_scheduler: NoiseScheduler
+) -> Tensor:
     """Draw a grid's pictures; the randomness of the training is not touched.
 
     Picture k has seed k, and in a network with classes label k, counted round. So the grids of

@@ -1,16 +1,17 @@
 """How wrong a network is about the noise in a batch."""
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from course_utils.noise.process import mixing_rates
+from course_utils.models.base import Denoiser
+from course_utils.noise.process import NoiseScheduler, mixing_rates
 from course_utils.noise.schedules import min_snr_weights
 from course_utils.noise.targets import training_target
 from course_utils.training.batches import noise_and_levels
 
-_ERRORS = {
+_ERRORS: dict[str, Callable[..., Tensor]] = {
     "mse": nn.functional.mse_loss,
     "l1": nn.functional.l1_loss,
     "huber": nn.functional.huber_loss,
@@ -18,8 +19,8 @@ _ERRORS = {
 
 
 def diffusion_loss(
-    model: nn.Module,
-    noise_scheduler: Any,
+    model: Denoiser,
+    noise_scheduler: NoiseScheduler,
     x0: Tensor,
     class_labels: Tensor | None,
     draws: torch.Generator | tuple[Tensor, Tensor],

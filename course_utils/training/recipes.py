@@ -1,19 +1,20 @@
 """A data set, a network and settings that go together, for each budget: one place for all.
 
-The chapters and ``python -m course_utils.training`` take them from here.
+The chapters and ``python -m course_utils train`` take them from here.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import nn
 
 from course_utils.budget import BUDGETS, current_budget
 from course_utils.data.load import load_images
 from course_utils.data.tensors import ImageTensors, prepare
+from course_utils.noise.process import NoiseScheduler
 from course_utils.training.config import TrainingConfig, steps_for_epochs
+from course_utils.training.state import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,12 @@ class Recipe:
     network: dict[str, Any]
     count: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.config.image_size is None:
+            raise ValueError(
+                f"image_size is None; the recipe {self.name!r} prepares its pictures at this size."
+            )
+
     def data(self, source: str | Path | None = None) -> ImageTensors:
         """Open and prepare the pictures.
 
@@ -47,11 +54,12 @@ class Recipe:
         Returns:
             The pictures at the recipe's size.
         """
+        assert self.config.image_size is not None
         drawn = source == "drawn" or (source is None and self.name != "digits")
         images = load_images(self.name, source, count=self.count if drawn else None)
         return prepare(images, self.config.image_size, self.channels, self.flip)
 
-    def model(self, num_classes: int | None = None) -> nn.Module:
+    def model(self, num_classes: int | None = None) -> Network:
         """The untrained network; its first weights follow from the recipe's seed.
 
         Args:
@@ -66,18 +74,21 @@ class Recipe:
         """
         from diffusers import UNet2DModel
 
-        extra = 1 if self.config.label_dropout > 0 else 0
+        classes = None
+        if self.conditional and num_classes is not None:
+            classes = num_classes + (1 if self.config.label_dropout > 0 else 0)
         with torch.random.fork_rng():
             torch.manual_seed(self.config.seed)
-            return UNet2DModel(
+            model = UNet2DModel(
                 sample_size=self.config.image_size,
                 in_channels=self.channels,
                 out_channels=self.channels,
-                num_class_embeds=num_classes + extra if self.conditional else None,
+                num_class_embeds=classes,
                 **self.network,
             )
+        return cast(Network, model)
 
-    def noise_scheduler(self) -> Any:
+    def noise_scheduler(self) -> NoiseScheduler:
         """A cosine of 1,000 levels, which ends in pure noise, and the velocity as the target.
 
         Returns:
@@ -89,9 +100,8 @@ class Recipe:
         """
         from diffusers import DDPMScheduler
 
-        return DDPMScheduler(
-            1_000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"
-        )
+        settings = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
+        return cast(NoiseScheduler, DDPMScheduler(1_000, **settings))
 
 
 def recipe(name: str, budget: str | None = None) -> Recipe:
@@ -132,7 +142,7 @@ def _blocks(
     }
 
 
-_SMOKE = {
+_SMOKE: dict[str, Any] = {
     "num_steps": 8,
     "num_warmup_steps": 2,
     "ema_decay": 0.5,
@@ -145,7 +155,7 @@ _SMOKE = {
 
 def _digits(k: int) -> Recipe:
     """Chapter 1's better recipe."""
-    settings = (
+    settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 8, "learning_rate": 3e-3},
         {"image_size": 16, "num_steps": 700, "learning_rate": 4e-3, "ema_decay": 0.99},
         {"image_size": 28, "num_steps": 2_800, "learning_rate": 2e-3, "ema_decay": 0.998},
@@ -160,7 +170,7 @@ def _digits(k: int) -> Recipe:
 
 
 def _sprites(k: int) -> Recipe:
-    settings = (
+    settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 16},
         {"image_size": 16, "num_steps": 600, "batch_size": 32, "ema_decay": 0.99},
         {"image_size": 16, "num_steps": 30_000, "batch_size": 100, "ema_decay": 0.999},
@@ -177,7 +187,7 @@ def _sprites(k: int) -> Recipe:
 
 def _butterflies(k: int) -> Recipe:
     """At the full budget the tutorial's own network and numbers: 50 epochs of 1,000 pictures."""
-    tutorial = {
+    tutorial: dict[str, Any] = {
         "image_size": 128,
         "num_steps": steps_for_epochs(50, 1_000, 16),
         "batch_size": 16,
@@ -188,7 +198,7 @@ def _butterflies(k: int) -> Recipe:
         "save_image_steps": steps_for_epochs(10, 1_000, 16),
         "save_model_steps": steps_for_epochs(30, 1_000, 16),
     }
-    settings = (
+    settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 8, "learning_rate": 2e-3},
         {"image_size": 32, "num_steps": 1_200, "batch_size": 8, "learning_rate": 1.2e-3},
         tutorial,
@@ -208,7 +218,7 @@ def _butterflies(k: int) -> Recipe:
 
 
 def _flowers(k: int) -> Recipe:
-    settings = (
+    settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 8},
         {"image_size": 32, "num_steps": 1_200, "batch_size": 16, "ema_decay": 0.99},
         {

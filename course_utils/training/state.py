@@ -1,13 +1,31 @@
 """What changes while a run goes on: weights, their average, the optimiser, the losses."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from course_utils.models.base import Denoiser
 from course_utils.training.config import TrainingConfig
+
+
+class Network(Denoiser, Protocol):
+    """A network that can be trained: its weights can be read and written. Any PyTorch module."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """All its parts."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights by name."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Set the weights by name."""
+
+    def to(self, device: Any) -> Any:
+        """Move the weights."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +38,8 @@ class TrainingRun:
         losses: The loss of each update, a list of ``num_steps`` floats.
     """
 
-    model: nn.Module
-    ema_model: nn.Module
+    model: Network
+    ema_model: Network
     losses: list[float] = field(repr=False)
 
 
@@ -37,7 +55,7 @@ class TrainingState:
         AdamW: arXiv 1711.05101. Averaged weights: Ho et al. 2020, arXiv 2006.11239, appendix B.
     """
 
-    def __init__(self, config: TrainingConfig, model: nn.Module, accelerator: Any) -> None:
+    def __init__(self, config: TrainingConfig, model: Network, accelerator: Any) -> None:
         from diffusers.training_utils import EMAModel
 
         self.config = config
@@ -65,7 +83,7 @@ class TrainingState:
         """How many updates have been made."""
         return len(self.losses)
 
-    def averaged(self, onto: nn.Module | None = None) -> nn.Module:
+    def averaged(self, onto: Network | None = None) -> Network:
         """The network with its averaged weights, in evaluation mode.
 
         Args:

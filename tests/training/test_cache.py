@@ -13,7 +13,7 @@ from course_utils import training
 from course_utils.data import ImageTensors
 from course_utils.files import cache_folder
 from course_utils.sampling import DDPMScheduler, FlowMatchEulerScheduler
-from course_utils.training import TrainingConfig, cache, trained
+from course_utils.training import TrainingConfig, cache, fingerprint, trained
 from course_utils.training.cache import recipe_of
 
 CONFIG = TrainingConfig(num_steps=2, num_warmup_steps=1, batch_size=4)
@@ -101,7 +101,7 @@ def test_any_other_setting_is_another_run(folder, other):
 @pytest.mark.parametrize("library", ["torch", "diffusers"])
 def test_another_version_of_a_library_is_another_run(folder, monkeypatch, library):
     before = recipe_of(CONFIG, network(), DDPMScheduler(50), pictures())
-    monkeypatch.setattr(cache, "version", lambda name: "0" if name == library else "1")
+    monkeypatch.setattr(fingerprint, "version", lambda name: "0" if name == library else "1")
     after = recipe_of(CONFIG, network(), DDPMScheduler(50), pictures())
     assert before["versions"] != after["versions"]
     assert before["weights"] == after["weights"]
