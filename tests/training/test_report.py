@@ -173,7 +173,7 @@ def test_a_resumed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
 def test_a_tracker_that_is_not_installed_is_named_before_training(tmp_path, tracker, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "course_utils.training.report.find_spec",
+        "course_utils.training.tracking.find_spec",
         lambda name: None if name == tracker else find(name),
     )
     with pytest.raises(ModuleNotFoundError, match=f"pip install {tracker}"):
