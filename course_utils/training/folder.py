@@ -42,7 +42,7 @@ class RunFolder:
         """
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.path / ".lock")
+        lock = FileLock(self.path / ".run.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout as error:

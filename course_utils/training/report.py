@@ -87,6 +87,7 @@ class Output:
             if state.accelerator.is_main_process:
                 weights = 4 * sum(p.numel() for p in state.network.parameters())
                 probe_folder(self.folder.path, 4 * weights * (self.config.keep_checkpoints + 1))
+                self.folder.refuse_strangers()  # before anything is written, the lock included
                 stack.enter_context(self.folder.locked())
                 self.folder.refuse_strangers()
             self.start = self._where_to_start()

@@ -35,7 +35,7 @@ def alone(tmp_path_factory):
 
 def test_a_run_leaves_a_pipeline_checkpoints_grids_and_logs(alone):
     names = {"model", "checkpoints", "samples", "logs", "run.json"}
-    assert {path.name for path in alone.iterdir()} - {".lock"} == names
+    assert {path.name for path in alone.iterdir()} - {".run.lock"} == names
     RunFolder(alone).refuse_strangers()  # all of it is listed
     pipeline = DDPMPipeline.from_pretrained(alone / "model")
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
