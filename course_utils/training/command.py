@@ -27,10 +27,10 @@ class Options:
     """Train by this recipe. The defaults below are its own at the budget that is given."""
 
     budget: _Budget  # type: ignore[valid-type]
-    """Its size: seconds, minutes, or a GPU."""
+    """Its size, for seconds, minutes, or a GPU."""
 
     source: str | None = None
-    """Where the pictures come from: drawn, bundled, hub, or a folder of yours."""
+    """Where the pictures come from, which is drawn, bundled, hub, or a folder of yours."""
 
     resume: bool = False
     """Go on from the newest checkpoint in the output folder, or begin where there is none."""

@@ -44,7 +44,8 @@ class TrainingConfig:
     """Updates over which the step size climbs to its peak, while AdamW's averages are poor."""
 
     max_grad_norm: float = setting(1.0, above=0)
-    """Longer gradients are shortened to this: one odd batch must not undo a hundred good ones."""
+    """Longer gradients are shortened to this, so that one odd batch does not undo a hundred
+    good ones."""
 
     ema_decay: float = setting(0.995, at_least=0, below=1)
     """The most that the running average of the weights keeps per update. 0.995 averages over
@@ -75,8 +76,8 @@ class TrainingConfig:
     """Folder for checkpoints, sample grids and logs; None keeps nothing."""
 
     overwrite_output_dir: bool = setting(False, may_change=True)
-    """Whether what another run has left in that folder may be thrown away. Off: hours of work
-    are not lost to a repeated command."""
+    """Whether what another run has left in that folder may be thrown away. Off, so that no
+    hours of work are lost to a repeated command."""
 
     save_image_steps: int = setting(200, at_least=0, may_change=True)
     """Updates from one sample grid to the next; 0 for the last one only."""
@@ -103,7 +104,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         kinds = get_type_hints(type(self))
         for field in fields(self):
-            check_setting(self, field, kinds[field.name])
+            check_setting(self, field.name, kinds[field.name], field.metadata)
 
 
 def steps_for_epochs(num_epochs: int, num_images: int, batch_size: int) -> int:

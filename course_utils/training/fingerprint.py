@@ -14,7 +14,7 @@ class Configured(Protocol):
 
     @property
     def config(self) -> Any:
-        """Settings by name: a dictionary, as in diffusers, or a dataclass."""
+        """Settings by name, as a dictionary like those of diffusers, or as a dataclass."""
 
 
 def fingerprint(

@@ -72,7 +72,7 @@ def train(
     accelerator = start_accelerator(config, **(output.accelerator_options if output else {}))
     state = TrainingState(config, model, accelerator)
     hidden = not (progress and accelerator.is_main_process)
-    with output.opened(state) if output else nullcontext(), StopSignals() as signals:
+    with StopSignals() as signals, output.opened(state) if output else nullcontext():
         model.train()
         steps = range(state.step, config.num_steps)
         bar = tqdm(steps, "training", config.num_steps, initial=state.step, disable=hidden)

@@ -1,7 +1,8 @@
 """A setting of a run with its bounds: `TrainingConfig` is made of these."""
 
 import math
-from dataclasses import Field, field
+from collections.abc import Mapping
+from dataclasses import field
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
@@ -34,31 +35,32 @@ def setting(
     return field(default=default, metadata=bounds | {"needs": needs, "may_change": may_change})
 
 
-def check_setting(config: Any, field: Field[Any], kind: Any) -> None:
+def check_setting(config: Any, name: str, kind: Any, rules: Mapping[str, Any]) -> None:
     """Refuse a value that a setting cannot have.
 
     Args:
         config: The dataclass with all settings.
-        field: The setting, made by `setting`.
+        name: The setting.
         kind: Its type: int, float, bool, str or a Literal, or one of them or None.
+        rules: What `setting` was told of it, the field's metadata.
 
     Raises:
         ValueError: Names the setting, its value, and what it must be.
     """
-    value = getattr(config, field.name)
+    value = getattr(config, name)
     optional = NoneType in get_args(kind)
     if optional:
         kind = next(t for t in get_args(kind) if t is not NoneType)
     if value is None and optional:
         return
-    limit = field.metadata["at_most"] and getattr(config, field.metadata["at_most"])
-    if not (_is_a(kind, value) and _is_within(value, field.metadata, limit)):
-        choices = [*_in_words(kind, field.metadata, limit), *(["None"] if optional else [])]
+    limit = rules["at_most"] and getattr(config, rules["at_most"])
+    if not (_is_a(kind, value) and _is_within(value, rules, limit)):
+        choices = [*_in_words(kind, rules, limit), *(["None"] if optional else [])]
         rule = " or ".join([", ".join(choices[:-1]), choices[-1]]) if choices[1:] else choices[0]
-        raise ValueError(f"{field.name} is {value!r}; it must be {rule}.")
-    needs = field.metadata["needs"]
+        raise ValueError(f"{name} is {value!r}; it must be {rule}.")
+    needs = rules["needs"]
     if needs is not None and getattr(config, needs) is None:
-        raise ValueError(f"{field.name} is {value!r}; it must be None where {needs} is None.")
+        raise ValueError(f"{name} is {value!r}; it must be None where {needs} is None.")
 
 
 def _is_a(kind: Any, value: Any) -> bool:

@@ -100,6 +100,17 @@ def test_all_that_a_run_makes_is_listed_and_cleared_for_another(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} - {".run.lock"} == {"run.json"}
 
 
+def test_clearing_leaves_what_is_not_listed(tmp_path):
+    """A file that came while the run was going."""
+    folder = RunFolder(tmp_path)
+    folder.write(tmp_path / "samples" / "step-000002.png", b"ours")
+    (tmp_path / "samples" / "rose.png").write_bytes(b"mine")
+    assert folder.has("samples")
+    folder.clear("samples", "model")
+    assert [path.name for path in (tmp_path / "samples").iterdir()] == ["rose.png"]
+    assert not folder.has("samples")
+
+
 def test_a_damaged_list_stops_everything(tmp_path):
     into(tmp_path)
     (tmp_path / "run.json").write_text("{")

@@ -110,7 +110,6 @@ def test_two_processes_stop_after_the_same_update(tmp_path):
     )
     while not (tmp_path / "run" / "logs").exists() and process.poll() is None:
         time.sleep(0.01)
-    time.sleep(2)
     process.send_signal(signal.SIGTERM)
     told = process.communicate(timeout=120)[1]
     done = len(losses(tmp_path / "run"))
