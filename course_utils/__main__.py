@@ -1,102 +1,63 @@
-"""The one command: ``python -m course_utils train butterflies --output-dir my-run``.
+"""The one command: ``python -m course_utils train digits --output-dir my-run``, for instance.
 
-Its options are made by tyro from the types and the texts of what is called: a setting of
-`TrainingConfig` is an option here without another word. ``python -m course_utils check`` says
-whether the environment is fit.
+Each sub-command is the function ``main`` of a module, which is loaded when it is asked for: so
+``check`` works where nothing else does. Launchers take it as ``-m course_utils train …``.
 """
 
+import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated
+from importlib import import_module
 
-from course_utils import check
+COMMANDS = {
+    "train": ("course_utils.training.command", "train a network; keep checkpoints and samples"),
+    "check": ("course_utils.check", "say what this environment has and lacks"),
+}
+"""For each sub-command its module and what it does."""
+
+TOLD = (ValueError, OSError, FloatingPointError, ImportError)
+"""Errors whose message says all; those that this package defines are others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says.
 
     Args:
-        arguments: The words after the command; None takes those of the command line.
+        arguments: Its words; None takes those of the shell.
 
     Returns:
-        0 where all went well, 1 where something went wrong and was told.
+        0 where all went well, 1 where something went wrong and was told, 2 where the words were
+        not understood, 128 and the signal's number where a run was stopped.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["check"]:
-        return check.main()  # works also where nothing else does
-    if words[:1] == ["train"]:
-        return _told(words[1:])
-    print("python -m course_utils train … or check; train --help tells its options.")
-    return 0 if words[:1] in (["-h"], ["--help"]) else 2
-
-
-def _told(words: list[str]) -> int:
-    """Train; what goes wrong is told in a paragraph, with --debug by Python's own report."""
-    from course_utils.data import DataUnavailableError
-    from course_utils.training.distributed import WrongProcessCountError
-    from course_utils.training.tracking import TrackerError
-
-    ours = (DataUnavailableError, WrongProcessCountError, TrackerError)
+    debug = "--debug" in words
+    name, *rest = [word for word in words if word != "--debug"] or ["--help"]
+    if name not in COMMANDS:
+        return _explain(name)
     try:
-        _train(words)
-    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError, *ours) as error:
-        if "--debug" in words:
-            traceback.print_exc()
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return import_module(COMMANDS[name][0]).main(rest)
+    except KeyboardInterrupt as stop:  # a run has said in it what it kept
+        print(f"\n{stop or 'Stopped.'}", file=sys.stderr)
+        return 128 + getattr(stop, "number", signal.SIGINT)
+    except Exception as error:
+        if debug or not (isinstance(error, TOLD) or type(error).__module__.startswith(__package__)):
+            raise
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+        if isinstance(error, ImportError):
+            print("python -m course_utils check says what is missing.", file=sys.stderr)
         return 1
-    return 0
 
 
-def _train(words: list[str]) -> None:
-    """Read the options and train by a recipe."""
-    import tyro
-
-    from course_utils.budget import BUDGETS, current_budget
-    from course_utils.training import RECIPES, TrainingConfig, recipe, run
-
-    What = Annotated[str, tyro.conf.arg(help=f"What to train: {', '.join(RECIPES)}.")]
-    Size = Annotated[str, tyro.conf.arg(help=f"How large: {', '.join(BUDGETS)}.")]
-
-    @dataclass
-    class Choice:
-        recipe: tyro.conf.Positional[str] = "digits"
-        budget: str | None = None
-
-    @dataclass
-    class Train:
-        """Train a small diffusion model, with checkpoints, sample grids and curves.
-
-        The defaults below are those of the recipe at its budget.
-        """
-
-        recipe: tyro.conf.Positional[What]
-        settings: tyro.conf.OmitArgPrefixes[TrainingConfig]
-        budget: Size
-
-        source: str | None = None
-        """Where the pictures come from: drawn, bundled, hub, or the path of your own."""
-
-        resume: bool = False
-        """Go on from the newest checkpoint in the output folder; begin where there is none."""
-
-        resume_from: Path | None = None
-        """Go on from this checkpoint."""
-
-        debug: bool = False
-        """Show where in the code an error arose."""
-
-    # First the recipe and its budget: they decide what the other options are by themselves.
-    named = [word for word in words if word not in ("-h", "--help")]
-    choice, _ = tyro.cli(Choice, args=named, return_unknown_args=True)
-    chosen = recipe(choice.recipe, choice.budget)
-    start = Train(tyro.MISSING, chosen.config, choice.budget or current_budget())
-    options = tyro.cli(Train, prog="python -m course_utils train", args=words, default=start)
-    chosen = replace(chosen, config=options.settings)
-    resume_from = options.resume_from and options.resume_from.expanduser()
-    run(chosen, options.source, resume_from or options.resume)
+def _explain(word: str) -> int:
+    """Tell which sub-commands there are."""
+    asked = word in ("-h", "--help")
+    lines = [] if asked else [f"There is no command {word!r}.", ""]
+    lines += ["usage: python -m course_utils COMMAND …", ""]
+    lines += [f"  {name:8} {purpose}" for name, (_, purpose) in COMMANDS.items()]
+    lines += ["", "python -m course_utils COMMAND --help has the options of a command.", ""]
+    lines += ["--debug, anywhere, shows where in the code something went wrong."]
+    print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 2
 
 
 if __name__ == "__main__":

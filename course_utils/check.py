@@ -9,6 +9,7 @@ what it looks at is imported in a process of its own.
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
@@ -176,8 +177,11 @@ def check_hub() -> Finding:
     return Finding("Hub", f"answers ({status})")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Print the report, line by line, and the verdict.
+
+    Args:
+        arguments: There are no options: whatever is given, the report is printed.
 
     Returns:
         0 if the environment is fit, 1 if something has to be mended.

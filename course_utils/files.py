@@ -94,34 +94,43 @@ def write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # on the disk before it gets its name
+        part.write_bytes(content)
+        to_disk(part)  # before it gets its name
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    to_disk(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk, so that a power cut does not undo a rename.
+def to_disk(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder, so that no power cut undoes them.
 
     Args:
-        folder: Where something was renamed. Nothing is done on Windows, which opens no folders,
-            nor on network drives that cannot; the file is whole there all the same.
+        path: A file that was written, or the folder where something was renamed. Folders are not
+            waited for on Windows, which opens none, nor on network drives that cannot; a file
+            is whole there all the same.
+
+    Raises:
+        OSError: The disk did not take the file.
 
     Source:
         The manual page of ``fsync(2)``.
     """
-    if os.name == "nt":
+    if path.is_dir():
+        if os.name != "nt":
+            with contextlib.suppress(OSError):
+                _sync(path, os.O_RDONLY)
         return
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    _sync(path, os.O_RDWR)  # Windows refuses it for a file that is open for reading
+
+
+def _sync(path: Path, flags: int) -> None:
+    """Open what is at a path, and wait for the disk."""
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def fingerprint(*parts: bytes | memoryview | Path) -> str:

@@ -11,7 +11,9 @@ import tomllib
 import venv
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 CHAPTER = ROOT / "book" / "01_unet2dmodel.ipynb"
@@ -63,9 +65,7 @@ def test_the_package_installs_into_an_empty_environment_and_imports(tmp_path, ch
     assert 'pip install "torch>=' in broken.stdout
 
 
-# What Colab's list does not name: small pure packages, or ones that others there bring along.
-# Their floors are years old, so that nothing on Colab is replaced for them.
-NOT_LISTED = {"packaging", "platformdirs", "pyarrow", "safetensors", "scipy", "tyro"}
+NOT_ON_COLAB = {"tyro"}  # a small package that is installed with ours
 
 
 def named(requirement):
@@ -76,9 +76,9 @@ def test_floors_lie_at_or_below_colabs_versions_and_nothing_is_capped():
     colab = pins("tests/colab-versions.txt")
     for requirement in PROJECT["dependencies"]:
         floor = re.fullmatch(r"[\w-]+>=([\d.]+)", requirement)[1]
-        if named(requirement) not in NOT_LISTED:
+        if named(requirement) not in NOT_ON_COLAB:
             assert numbers(floor) <= numbers(colab[named(requirement)]), requirement
-    assert {named(r) for r in PROJECT["dependencies"]} - set(colab) == NOT_LISTED
+    assert {named(r) for r in PROJECT["dependencies"]} - set(colab) == NOT_ON_COLAB
     assert PROJECT["requires-python"] == ">=3.11"
 
 
@@ -98,7 +98,6 @@ RUN = {
     "jupyter-book": ("Makefile", "/jupyter-book build"),
     "jupyterlab": ("Makefile", "-m jupyterlab"),
     "mypy": ("Makefile", "/mypy"),
-    "nbclient": ("tests/test_install.py", "from nbclient.cli import"),
     "nbstripout": (".pre-commit-config.yaml", "/nbstripout "),
     "nbval": ("pyproject.toml", "--nbval-lax"),
     "pre-commit": ("CONTRIBUTING.md", "/pre-commit install"),
@@ -150,6 +149,17 @@ def test_colab_rehearsal(tmp_path, checkout):
     executed = (alone / CHAPTER.name).read_text()
     assert "budget   smoke" in executed
     assert [path.name for path in alone.iterdir()] == [CHAPTER.name]  # nothing left behind
+
+
+def test_the_progress_bars_of_other_libraries_are_quiet_in_a_notebook(monkeypatch):
+    """Without ipywidgets the first one warns: IProgress not found."""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    code = "from diffusers import DDPMPipeline\nfrom tqdm.auto import tqdm\nlist(tqdm(range(2)))"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, kernel_name="python3").execute()
+    shown = str(notebook.cells[0].outputs)
+    assert "widget-view" in shown
+    assert "Warning" not in shown
 
 
 def test_this_python_is_one_the_project_promises():

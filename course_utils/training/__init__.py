@@ -2,9 +2,10 @@
 
 Read it in this order: `config` (the numbers of a run, each a `setting`), `batches` (what happens
 at step k), `loss`, `loop` (which puts them together), `state` and `checkpoints` (what survives a
-crash), `report` with `grids`, `tracking` and `fingerprint` (what is kept and shown),
-`distributed` (one process or many), `recipes` (a data set, a network and settings that go
-together), `cache` (trained once, used again).
+crash), `folder` and `report` with `grids`, `tracking` and `fingerprint` (what is kept and
+shown), `stopping` (Ctrl-C), `distributed` (one process or many), `recipes` (a data set, a network
+and settings that go together), `command` (all of it from the shell), `cache` (trained once, used
+again).
 """
 
 from course_utils.training.batches import draw_batch, noise_and_levels, rows_of_step, seeded
@@ -12,7 +13,7 @@ from course_utils.training.cache import trained
 from course_utils.training.config import TrainingConfig, steps_for_epochs
 from course_utils.training.loop import check_fit, train
 from course_utils.training.loss import diffusion_loss
-from course_utils.training.recipes import RECIPES, Recipe, recipe, run
+from course_utils.training.recipes import RECIPES, Recipe, recipe
 from course_utils.training.state import TrainingRun
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "noise_and_levels",
     "recipe",
     "rows_of_step",
-    "run",
     "seeded",
     "steps_for_epochs",
     "train",

@@ -5,13 +5,14 @@ A checkpoint is a folder ``checkpoint-000300`` with every number of the run in
 is always complete, whatever happened while it was written.
 """
 
+import contextlib
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+
+from course_utils.files import to_disk
 
 _STATE, _ABOUT = "state.safetensors", "training.json"
 
@@ -43,22 +44,37 @@ def write_checkpoint(
     goal = folder / f"checkpoint-{step:06d}"
     part = folder / f".{goal.name}.part"
     try:
-        _remove(part)
+        _delete(part)
         part.mkdir(parents=True)
         save_file(tensors, part / _STATE)
-        (part / _ABOUT).write_text(json.dumps(about, indent=1))
+        (part / _ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
         for path in (part / _STATE, part / _ABOUT, part):
-            _to_disk(path)
+            to_disk(path)
         _remove(goal)  # of an earlier attempt that was resumed from before it
         part.rename(goal)
-        _to_disk(folder)
+        to_disk(folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _delete(part)
         raise OSError(f"{goal} could not be written ({error}).") from error
     others = [path for path in checkpoints(folder) if path != goal]
     for path in others[: max(0, len(others) - keep + 1)]:
-        _remove(path)
+        if {file.name for file in path.iterdir()} <= {_STATE, _ABOUT}:  # nobody else's
+            _remove(path)
     return goal
+
+
+def checkpoint_files(folder: Path, step: int) -> list[Path]:
+    """The files that make up a checkpoint.
+
+    Args:
+        folder: Where the checkpoints lie.
+        step: How many updates the run has made.
+
+    Returns:
+        Their paths, whether they exist or not.
+    """
+    return [folder / f"checkpoint-{step:06d}" / name for name in (_STATE, _ABOUT)]
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -93,10 +109,12 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     from safetensors.torch import load_file
 
     try:
-        about = json.loads((path / _ABOUT).read_text())
+        about = json.loads((path / _ABOUT).read_text(encoding="utf-8"))
         return about, load_file(path / _STATE)
     except (OSError, SafetensorError, ValueError) as error:
-        others = ", ".join(other.name for other in checkpoints(path.parent) if other != path)
+        # Beside it; or in it, where it is the folder of a run or of its checkpoints.
+        beside = [*checkpoints(path.parent), *checkpoints(path / "checkpoints"), *checkpoints(path)]
+        others = ", ".join(str(other) for other in beside if other != path)
         raise ValueError(
             f"{path} cannot be read as a checkpoint ({error}). "
             f"Resume from another one: {others or 'there is none beside it'}."
@@ -110,23 +128,20 @@ def clear_leftovers(folder: Path) -> None:
         folder: Where the checkpoints lie; need not exist.
     """
     for path in folder.glob(".checkpoint-*.part"):
-        shutil.rmtree(path)
+        _delete(path)
 
 
 def _remove(path: Path) -> None:
     """Take a checkpoint away so that it never stands there half removed."""
-    if not path.name.startswith(".") and path.exists():
-        path = path.rename(path.with_name(f".{path.name}.old.part"))
     if path.exists():
-        shutil.rmtree(path)
+        old = path.with_name(f".{path.name}.old.part")
+        _delete(old)
+        _delete(path.rename(old))
 
 
-def _to_disk(path: Path) -> None:
-    """Wait until the disk has a file or folder, and not only the memory."""
-    if path.is_dir() and os.name != "posix":
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _delete(path: Path) -> None:
+    """Delete the two files of a checkpoint and its folder, and nothing else that may be in it."""
+    if path.exists():
+        for name in (_STATE, _ABOUT):
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()

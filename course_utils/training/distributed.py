@@ -7,13 +7,18 @@ import torch
 
 from course_utils.training.config import TrainingConfig
 
-_CLUSTERS = {
+CLUSTERS = {
     "SLURM_NTASKS": "SLURM_PROCID",  # reserved places alone start nobody; a step of srun does
     "OMPI_COMM_WORLD_SIZE": "",
     "PMI_SIZE": "",
     "MV2_COMM_WORLD_SIZE": "",
 }
-"""Where Slurm and MPI tell how many copies of a program they have started."""
+"""Where Slurm and the MPIs tell how many copies of a program they start, and which this is."""
+
+_REMEDY = (
+    "Start them with Accelerate's launcher, or on a CPU with: ACCELERATE_USE_CPU=true "
+    "torchrun --standalone --nproc_per_node 2 -m course_utils train …"
+)
 
 
 class WrongProcessCountError(RuntimeError):
@@ -47,12 +52,12 @@ def start_accelerator(config: TrainingConfig, **options: Any) -> Any:
     from accelerate.state import AcceleratorState
 
     _check_launcher_precision(config)
+    check_processes_announced(config)
     known = AcceleratorState._shared_state
     if known and AcceleratorState().mixed_precision != config.mixed_precision:
         AcceleratorState._reset_state()  # an earlier run here had another precision
-    several = announced_processes() > 1
     accelerator = Accelerator(
-        cpu=several and not torch.accelerator.is_available(),
+        cpu=_over_the_cpu(),
         mixed_precision=config.mixed_precision,
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         **options,
@@ -70,16 +75,56 @@ def start_accelerator(config: TrainingConfig, **options: Any) -> Any:
     return accelerator
 
 
-def process_state() -> Any:
-    """Accelerate's word on which of the processes this is.
+def first_process(config: TrainingConfig) -> bool:
+    """Whether this process is the one that speaks and writes, as Accelerate counts them.
+
+    The environment is not asked: a ``RANK`` left over in it says nothing.
+
+    Args:
+        config: Its `num_processes` counts.
 
     Returns:
-        An ``accelerate.PartialState``. Several processes on a machine without a GPU find each
-        other over the CPU.
+        True in the first process, and in the only one.
+
+    Raises:
+        WrongProcessCountError: There are fewer processes than were asked for.
+
+    Chapter: the page "Many GPUs, many machines".
     """
     from accelerate import PartialState
 
-    return PartialState(cpu=announced_processes() > 1 and not torch.accelerator.is_available())
+    check_processes_announced(config)
+    return PartialState(cpu=_over_the_cpu()).is_main_process
+
+
+def _over_the_cpu() -> bool:
+    """Whether several processes have to find each other without a GPU."""
+    return announced_processes() > 1 and not torch.accelerator.is_available()
+
+
+def check_processes_announced(config: TrainingConfig) -> None:
+    """Refuse, before anything is waited for, to be one of many that do not know of each other.
+
+    Args:
+        config: Its `num_processes` counts.
+
+    Raises:
+        WrongProcessCountError: A cluster, a launcher or the settings asked for another number.
+
+    Chapter: the page "Many GPUs, many machines".
+    """
+    if os.environ.get("WORLD_SIZE"):
+        check_process_count(config, int(os.environ["WORLD_SIZE"]))
+        return
+    for name, place in CLUSTERS.items() if config.num_processes != 1 else ():
+        asked = os.environ.get(name, "")
+        if asked.isdigit() and int(asked) > 1 and (not place or os.environ.get(place)):
+            raise WrongProcessCountError(
+                f"{name} asks for {asked} processes, and this is a run of 1: each would train "
+                f"for itself. {_REMEDY} If one is what you want, say so: num_processes=1, "
+                f"--num-processes 1."
+            )
+    check_process_count(config, 1)
 
 
 def announced_processes() -> int:
@@ -98,9 +143,6 @@ def announced_processes() -> int:
     """
     if os.environ.get("WORLD_SIZE"):
         return int(os.environ["WORLD_SIZE"])
-    for size, place in _CLUSTERS.items():
-        if os.environ.get(size) and (not place or os.environ.get(place)):
-            return int(os.environ[size])
     launched = "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ
     return 2 if launched else 1
 
@@ -118,18 +160,14 @@ def check_process_count(config: TrainingConfig, found: int) -> None:
     Chapter: the page "Many GPUs, many machines".
     """
     announced = announced_processes()
-    remedy = (
-        "On a CPU start them with: ACCELERATE_USE_CPU=true "
-        "torchrun --standalone --nproc_per_node 2 -m course_utils train …"
-    )
     if found < announced:
         raise WrongProcessCountError(
             f"The launcher was asked for {announced} processes or more, and this is a run of "
-            f"{found}: each would train for itself. {remedy}"
+            f"{found}: each would train for itself. {_REMEDY}"
         )
     if config.num_processes not in (None, found):
         raise WrongProcessCountError(
-            f"num_processes is {config.num_processes}, and this is a run of {found}. {remedy}"
+            f"num_processes is {config.num_processes}, and this is a run of {found}. {_REMEDY}"
         )
 
 

@@ -5,9 +5,9 @@ at step k follows from the seed and k alone (`course_utils.training.batches`), s
 exactly, and goes on exactly from a checkpoint.
 """
 
-import contextlib
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from course_utils.data.tensors import ImageTensors
+from course_utils.models.base import Denoiser
 from course_utils.noise.process import NoiseScheduler
 from course_utils.training.batches import StepBatch, draw_batch, rows_of_step, seeded
 from course_utils.training.config import TrainingConfig
@@ -22,6 +23,7 @@ from course_utils.training.distributed import start_accelerator
 from course_utils.training.loss import diffusion_loss
 from course_utils.training.report import Output
 from course_utils.training.state import Network, TrainingRun, TrainingState
+from course_utils.training.stopping import Interrupted, StopSignals
 
 
 def train(
@@ -48,11 +50,13 @@ def train(
 
     Raises:
         ValueError: The pictures do not fit the network, or a checkpoint does not fit the run.
-        FileExistsError: The output folder holds another run's checkpoints.
-        OSError: The output folder cannot be written, or has too little room.
+        FileExistsError: The output folder holds another run, or files that no run has made.
+        OSError: The output folder cannot be written, has too little room, or is in use.
+        TrackerError: The tracker cannot be opened.
         WrongProcessCountError: There are fewer processes than were asked for.
         FloatingPointError: The loss is no longer a number, or far too large; says at which
             step, and which checkpoint is the last good one.
+        Interrupted: Ctrl-C or SIGTERM came; a checkpoint was written after the update in hand.
 
     Source:
         Ho et al. 2020, arXiv 2006.11239, Algorithm 1; averaged weights: their appendix B.
@@ -60,26 +64,46 @@ def train(
     Chapter: 1, "The same through the package".
     """
     check_fit(model, data, config)
-    output = Output(config, model, noise_scheduler, data, resume)
-    accelerator = start_accelerator(config, **output.logging())
+    output = None
+    if config.output_dir is not None:
+        output = Output(config, model, noise_scheduler, data, resume)
+    elif resume:
+        raise ValueError(f"resume is {resume!r}, but output_dir is None: nothing was kept.")
+    accelerator = start_accelerator(config, **(output.accelerator_options if output else {}))
     state = TrainingState(config, model, accelerator)
-    output.begin(state)
-    model.train()
     hidden = not (progress and accelerator.is_main_process)
-    steps = range(state.step, config.num_steps)
-    bar = tqdm(steps, "training", config.num_steps, initial=state.step, disable=hidden)
-    for step in bar:
-        batch = draw_batch(config, data, noise_scheduler, step, model.config.num_class_embeds)
-        with _repeatable_dropout(model, config, step, accelerator.process_index):
-            loss, norm = _gradients(config, state, noise_scheduler, batch)
-        if not (math.isfinite(norm) and loss <= config.max_loss):
-            raise FloatingPointError(_diagnosis(config, step, loss, norm, len(data), output))
-        _update(state)
-        state.losses.append(loss)
-        bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-        output.after_update(state)
-    output.finish(state)
+    with StopSignals() as signals, output.opened(state) if output else nullcontext():
+        model.train()
+        steps = range(state.step, config.num_steps)
+        bar = tqdm(steps, "training", config.num_steps, initial=state.step, disable=hidden)
+        for step in bar:
+            batch = draw_batch(config, data, noise_scheduler, step, model.config.num_class_embeds)
+            with _repeatable_dropout(model, config, step, accelerator.process_index):
+                loss, norm = _gradients(config, state, noise_scheduler, batch)
+            if not (math.isfinite(norm) and loss <= config.max_loss):
+                rows = rows_of_step(len(data), config.batch_size, step, config.seed).tolist()
+                told = output.last_good() if output else "No checkpoint was kept (output_dir=None)."
+                raise FloatingPointError(f"{_diagnosis(config, step, loss, norm, rows)} {told}")
+            _update(state)
+            state.losses.append(loss)
+            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+            if output:
+                output.after_update(state)
+            stopped = signals.agreed(accelerator)
+            if stopped and state.step < config.num_steps:
+                raise Interrupted(_farewell(state, output), stopped)
     return state.result()
+
+
+def _farewell(state: TrainingState, output: Output | None) -> str:
+    """Keep a checkpoint of an interrupted run, and say how it goes on."""
+    what = f"Stopped after {state.step} of {state.config.num_steps} updates."
+    if output is None:
+        return f"{what} Nothing was kept, since output_dir is None."
+    if state.accelerator.is_main_process:
+        output.save(state)
+    state.accelerator.wait_for_everyone()
+    return f"{what} {output.last_good()} Go on with resume=True (--resume)."
 
 
 def _gradients(
@@ -119,7 +143,7 @@ def _update(state: TrainingState) -> None:
     state.ema.step(state.model.parameters())
 
 
-@contextlib.contextmanager
+@contextmanager
 def _repeatable_dropout(
     model: Network, config: TrainingConfig, step: int, process: int
 ) -> Iterator[None]:
@@ -132,21 +156,18 @@ def _repeatable_dropout(
         yield
 
 
-def _diagnosis(
-    config: TrainingConfig, step: int, loss: float, norm: float, num_images: int, output: Output
-) -> str:
-    """Why a run was stopped, and what can be done."""
-    rows = rows_of_step(num_images, config.batch_size, step, config.seed).tolist()
+def _diagnosis(config: TrainingConfig, step: int, loss: float, norm: float, rows: list[int]) -> str:
+    """Why a run was stopped, and what can be tried."""
     shown = ", ".join(map(str, rows[:8])) + (", …" if len(rows) > 8 else "")
     what = f"The loss is {loss:g}" if not loss <= config.max_loss else f"The gradient is {norm}"
     return (
         f"{what} at step {step} (max_loss is {config.max_loss:g}), on the pictures in rows "
         f"{shown}. Try a learning_rate below {config.learning_rate:g}, more num_warmup_steps "
-        f"than {config.num_warmup_steps}, or mixed_precision='no'. {output.last_good()}"
+        f"than {config.num_warmup_steps}, or mixed_precision='no'."
     )
 
 
-def check_fit(model: Network, data: ImageTensors, config: TrainingConfig | None = None) -> None:
+def check_fit(model: Denoiser, data: ImageTensors, config: TrainingConfig | None = None) -> None:
     """Refuse pictures that a network cannot take, before any time is spent.
 
     Args:

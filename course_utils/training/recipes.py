@@ -3,10 +3,9 @@
 The chapters and ``python -m course_utils train`` take them from here.
 """
 
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -15,8 +14,6 @@ from course_utils.data.load import load_images
 from course_utils.data.tensors import ImageTensors, prepare
 from course_utils.noise.process import NoiseScheduler
 from course_utils.training.config import TrainingConfig, steps_for_epochs
-from course_utils.training.distributed import check_process_count, process_state
-from course_utils.training.loop import train
 from course_utils.training.state import Network
 
 
@@ -44,7 +41,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.config.image_size is None:
-            raise ValueError("image_size is None; a recipe says what size its pictures have.")
+            raise ValueError(
+                f"image_size is None; the recipe {self.name!r} prepares its pictures at this size."
+            )
 
     def data(self, source: str | Path | None = None) -> ImageTensors:
         """Open and prepare the pictures.
@@ -55,11 +54,10 @@ class Recipe:
         Returns:
             The pictures at the recipe's size.
         """
+        assert self.config.image_size is not None
         drawn = source == "drawn" or (source is None and self.name != "digits")
-        size = self.config.image_size
-        assert size is not None, "checked above"
         images = load_images(self.name, source, count=self.count if drawn else None)
-        return prepare(images, size, self.channels, self.flip)
+        return prepare(images, self.config.image_size, self.channels, self.flip)
 
     def model(self, num_classes: int | None = None) -> Network:
         """The untrained network; its first weights follow from the recipe's seed.
@@ -78,17 +76,17 @@ class Recipe:
 
         classes = None
         if self.conditional and num_classes is not None:
-            classes = num_classes + (self.config.label_dropout > 0)
+            classes = num_classes + (1 if self.config.label_dropout > 0 else 0)
         with torch.random.fork_rng():
             torch.manual_seed(self.config.seed)
-            network: Any = UNet2DModel(
+            model = UNet2DModel(
                 sample_size=self.config.image_size,
                 in_channels=self.channels,
                 out_channels=self.channels,
                 num_class_embeds=classes,
                 **self.network,
             )
-        return network
+        return cast(Network, model)
 
     def noise_scheduler(self) -> NoiseScheduler:
         """A cosine of 1,000 levels, which ends in pure noise, and the velocity as the target.
@@ -102,10 +100,8 @@ class Recipe:
         """
         from diffusers import DDPMScheduler
 
-        levels: Any = DDPMScheduler(
-            1_000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"
-        )
-        return levels
+        settings = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
+        return cast(NoiseScheduler, DDPMScheduler(1_000, **settings))
 
 
 def recipe(name: str, budget: str | None = None) -> Recipe:
@@ -257,42 +253,3 @@ RECIPES = {
     "flowers": _flowers,
 }
 """The recipes there are; `recipe` makes them."""
-
-
-def run(chosen: Recipe, source: str | None, resume: bool | str | Path) -> None:
-    """Train by a recipe and save the finished model, as the command ``train`` does.
-
-    Args:
-        chosen: The recipe; its settings have an output folder.
-        source: Where the pictures come from; None for the course's own.
-        resume: As for `course_utils.training.train`.
-
-    Raises:
-        ValueError: The settings have no output folder, or as `train` says.
-    """
-    config = chosen.config
-    if config.output_dir is None:
-        raise ValueError("output_dir is None: give the folder to keep the run in, --output-dir.")
-    # Before the pictures are loaded; train() looks again at what has come of it.
-    from diffusers import DDPMPipeline
-
-    process = process_state()
-    check_process_count(config, process.num_processes)
-    first = process.is_main_process  # the one that speaks and saves
-    data = chosen.data(source)
-    model, noise_scheduler = chosen.model(len(data.names)), chosen.noise_scheduler()
-    if first:
-        parameters = sum(p.numel() for p in model.parameters())
-        print(f"{chosen.name}: {len(data):,} pictures, a network of {parameters:,} parameters")
-        for name, value in asdict(config).items():
-            print(f"  {name:28} {value}")
-    done = train(config, model, noise_scheduler, data, resume=resume)
-    if first:
-        folder = Path(config.output_dir).expanduser() / "model"
-        part = folder.with_name(".model.part")  # a killed write must not leave half a model
-        pipeline: Any = DDPMPipeline(unet=done.ema_model, scheduler=noise_scheduler)
-        pipeline.save_pretrained(part)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.rename(folder)
-        print(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder}")
-    process.destroy_process_group()

@@ -1,11 +1,13 @@
 """What a run keeps and shows on its way: checkpoints, sample grids, curves.
 
-Nothing here changes a number of the training. A disk that fills up stops no training either.
+Nothing here changes a number of the training. What fails on the side stops no training either.
 """
 
+import contextlib
+import io
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ import torch
 from course_utils.data.pixels import image_grid
 from course_utils.data.tensors import ImageTensors
 from course_utils.noise.process import NoiseScheduler
+from course_utils.training import tracking
 from course_utils.training.checkpoints import (
+    checkpoint_files,
     checkpoints,
     clear_leftovers,
     read_checkpoint,
@@ -23,24 +27,23 @@ from course_utils.training.checkpoints import (
 )
 from course_utils.training.config import TrainingConfig, check_same_run
 from course_utils.training.fingerprint import fingerprint
+from course_utils.training.folder import NAMES, RunFolder, probe_folder
 from course_utils.training.grids import draw_samples
 from course_utils.training.state import Network, TrainingState
-from course_utils.training.tracking import log_grid, log_update, start_tracker, tracker_options
 
 
 class Output:
-    """Keeps what is to be kept of a run; does nothing where ``config.output_dir`` is None.
+    """What is kept of a run that has an output folder.
 
     Args:
-        config: The numbers of the run.
+        config: The numbers of the run; `output_dir` is set.
         model: The network.
         noise_scheduler: As for `train`.
         data: The pictures.
         resume: As for `train`.
 
     Raises:
-        ValueError: A checkpoint is to be resumed from, but there is no such folder.
-        FileExistsError: The output folder holds another run's checkpoints.
+        ModuleNotFoundError: The tracker is not installed.
     """
 
     def __init__(
@@ -51,69 +54,77 @@ class Output:
         data: ImageTensors,
         resume: bool | str | Path,
     ) -> None:
+        assert config.output_dir is not None
         self.config, self.noise_scheduler = config, noise_scheduler
-        self.folder = None if config.output_dir is None else Path(config.output_dir).expanduser()
+        self.folder = RunFolder(config.output_dir)
+        self.checkpoints = self.folder.path / "checkpoints"
+        self.accelerator_options = tracking.tracker_options(config, self.folder.path)
+        self.about = fingerprint(model, noise_scheduler, data)
+        self.resume = resume if isinstance(resume, bool) else Path(resume).expanduser()
         self.start: Path | None = None
         self.written: Path | None = None
         self.ema_model: Network | None = None
-        # What is kept on the side; what fails is taken out, so that it is told once.
-        self.on_the_side = {"the curves", "the sample grid"}
-        if config.tracker is None:
-            self.on_the_side.discard("the curves")
-        if self.folder is None:
-            if resume:
-                raise ValueError(f"resume is {resume!r}, but output_dir is None: nothing was kept.")
-            return
-        self.about = fingerprint(model, noise_scheduler, data)
-        found = checkpoints(self.folder / "checkpoints")
-        if resume is not False and resume is not True:
-            self.start = Path(resume)
-        elif resume and found:
-            self.start = found[-1]
-        elif found and not config.overwrite_output_dir:
-            raise FileExistsError(
-                f"output_dir {self.folder} holds {found[-1].name} of an earlier run. Go on from "
-                f"it (resume=True, --resume), choose another folder, or throw it away "
-                f"(overwrite_output_dir=True, --overwrite-output-dir)."
-            )
+        self.failed: set[str] = set()
 
-    def logging(self) -> dict[str, Any]:
-        """What Accelerate must know to send curves where they are wanted.
-
-        Returns:
-            Arguments for ``Accelerator``.
-        """
-        return {} if self.folder is None else tracker_options(self.config, self.folder)
-
-    def begin(self, state: TrainingState) -> None:
-        """Load the checkpoint to resume from, and make sure that there is room for new ones.
+    @contextlib.contextmanager
+    def opened(self, state: TrainingState) -> Iterator[None]:
+        """Have the folder to oneself, and in it what the run begins with.
 
         Args:
             state: The run's state, changed where a checkpoint is loaded.
 
+        Yields:
+            Nothing.
+
         Raises:
+            FileExistsError: The folder holds another run, or files that no run has made.
+            FolderInUseError: Another run writes into it.
+            OSError: It cannot be written, or has too little room.
+            TrackerError: The tracker cannot be opened.
             ValueError: The checkpoint cannot be read or belongs to another run.
-            OSError: The output folder cannot be written, or has too little room.
         """
-        if self.folder is None:
-            return
-        if self.start is not None:
-            before, tensors = read_checkpoint(self.start)
-            self._check_same(before)
-            state.load(tensors)
-            self.written = self.start
-        _check_together(state)  # so that nobody still reads what is cleared away now
-        if state.accelerator.is_main_process:
-            weights = 4 * sum(p.numel() for p in state.network.parameters())
-            probe_folder(self.folder, 4 * weights * (self.config.keep_checkpoints + 1))
-            clear_leftovers(self.folder / "checkpoints")
-            if self.start is None:
-                for name in ("checkpoints", "samples", "logs"):
-                    shutil.rmtree(self.folder / name, ignore_errors=True)
-            else:
-                print(f"resumed {self.start} after {state.step} of {self.config.num_steps} updates")
-        if self.config.tracker is not None:
-            start_tracker(self.config, self.folder, state)
+        with contextlib.ExitStack() as stack:
+            if state.accelerator.is_main_process:
+                weights = 4 * sum(p.numel() for p in state.network.parameters())
+                probe_folder(self.folder.path, 4 * weights * (self.config.keep_checkpoints + 1))
+                self.folder.refuse_strangers()  # before anything is written, the lock included
+                stack.enter_context(self.folder.locked())
+                self.folder.refuse_strangers()
+            self.start = self._where_to_start()
+            if self.start is not None:
+                before, tensors = read_checkpoint(self.start)
+                self._check_same(before)
+                state.load(tensors)
+                self.written = self.start
+            _check_together(state)  # so that nobody still reads what is cleared away now
+            if state.accelerator.is_main_process:
+                self._make_room(state)
+            if self.config.tracker is not None:
+                tracking.start_tracker(self.config, self.folder.path, state)
+                self._note_logs(state)
+            yield
+            for tracker in state.accelerator.trackers:
+                self._on_the_side("log", tracker.finish)
+            self._note_logs(state)
+
+    def _where_to_start(self) -> Path | None:
+        """The checkpoint to go on from, None for a new run; refuse to write over an earlier one."""
+        found = checkpoints(self.checkpoints)
+        if self.resume is True and found:
+            return found[-1]
+        start = None if isinstance(self.resume, bool) else self.resume
+        if start is not None and start.resolve().parent == self.checkpoints.resolve():
+            return start
+        kept = found[-1].name if found else "the model" if self.folder.has("model") else None
+        if kept is not None and not self.config.overwrite_output_dir:
+            go_on = "" if start or not found else "Go on from it (resume=True, --resume), or "
+            raise FileExistsError(
+                f"output_dir {self.folder.path} holds {kept} of an earlier run, which a run "
+                f"{f'from {start}' if start else 'from the beginning'} would write over. {go_on}"
+                f"choose another folder, or throw it away (overwrite_output_dir=True, "
+                f"--overwrite-output-dir)."
+            )
+        return start
 
     def _check_same(self, before: dict[str, Any]) -> None:
         """Refuse a checkpoint of other settings, another network, scheduler or pictures."""
@@ -125,74 +136,91 @@ class Output:
                     f"{before.get(name)} then, {self.about[name]} now."
                 )
 
+    def _make_room(self, state: TrainingState) -> None:
+        """Clear away what is not gone on from, and say where the run begins."""
+        clear_leftovers(self.checkpoints)
+        if self.start is None or self.start.resolve().parent != self.checkpoints.resolve():
+            self.folder.clear(*NAMES)
+        if self.start is not None:
+            print(f"resumed {self.start} after {state.step} of {self.config.num_steps} updates")
+        elif self.resume:
+            print(f"there is no checkpoint in {self.checkpoints}: the run starts at update 0")
+
     def after_update(self, state: TrainingState) -> None:
-        """Keep what is due after an update.
+        """Keep what is due after an update, the checkpoint first.
 
         Args:
             state: The run's state, which is only read.
         """
-        if self.folder is None:
-            return
-        first = state.accelerator.is_main_process
-        if first:
-            self._beside("the curves", log_update, state)
+        if state.accelerator.is_main_process and self.config.tracker is not None:
+            self._on_the_side("log", lambda: tracking.log_update(state))
         for every, action in (
+            (self.config.save_model_steps, self.save),
             (self.config.save_image_steps, self._draw),
-            (self.config.save_model_steps, self._keep),
         ):
             if state.step == self.config.num_steps or (every > 0 and state.step % every == 0):
-                if first:
+                if state.accelerator.is_main_process:
                     action(state)
                 state.accelerator.wait_for_everyone()
 
-    def _beside(self, what: str, action: Callable[..., Any], *arguments: Any) -> None:
-        """Do something that the training does not need; what fails is told once and given up."""
-        if what not in self.on_the_side:
-            return
-        try:
-            action(*arguments)
-        except Exception as error:  # whatever a tracker or a sampler can think of
-            self.on_the_side.discard(what)
-            told = f"{what} could not be kept ({type(error).__name__}: {error})."
-            self._warn(f"{told} Training goes on without it.")
+    def save(self, state: TrainingState) -> None:
+        """Write a checkpoint; where that fails, say so and go on training.
 
-    def _draw(self, state: TrainingState) -> None:
-        self._beside("the sample grid", self._draw_grid, state)
-
-    def _keep(self, state: TrainingState) -> None:
-        """Write a checkpoint; where that fails, go on training and try again the next time."""
+        Args:
+            state: The run's state, which is only read.
+        """
+        about = {"step": state.step, "config": asdict(self.config)} | self.about
+        keep = self.config.keep_checkpoints
         try:
-            self._save(state)
+            self.folder.note(*checkpoint_files(self.checkpoints, state.step))
+            tensors = state.tensors()
+            self.written = write_checkpoint(self.checkpoints, state.step, tensors, about, keep)
         except OSError as error:
-            free = shutil.disk_usage(_existing(self._home())).free / 2**20
-            self._warn(
+            free = shutil.disk_usage(self.folder.path).free / 2**20
+            warnings.warn(
                 f"{error} {free:.0f} MiB are free. Training goes on, and tries again the next "
-                f"time: make room under {self.folder} before then."
+                f"time: make room under {self.folder.path} before then. {self.last_good()}",
+                RuntimeWarning,
+                stacklevel=3,
             )
 
-    def _warn(self, what: str) -> None:
-        """Say what went wrong, and where the run could go on from."""
-        warnings.warn(f"{what} {self.last_good()}", RuntimeWarning, stacklevel=5)
+    def _draw(self, state: TrainingState) -> None:
+        """Keep a sample grid, and send it to the tracker."""
+        path = self.folder.path / "samples" / f"step-{state.step:06d}.png"
 
-    def _home(self) -> Path:
-        """The run's folder, where it has one."""
-        assert self.folder is not None, "asked for only where something is kept"
-        return self.folder
+        def draw() -> None:
+            self.ema_model = state.averaged(self.ema_model)
+            images = draw_samples(self.config, self.ema_model, self.noise_scheduler)
+            content = io.BytesIO()
+            image_grid(images).save(content, "PNG")
+            self.folder.write(path, content.getvalue())
+            self._on_the_side("log", lambda: tracking.log_grid(state, images, path))
 
-    def _draw_grid(self, state: TrainingState) -> None:
-        """Keep and log a sample grid."""
-        self.ema_model = state.averaged(self.ema_model)
-        images = draw_samples(self.config, self.ema_model, self.noise_scheduler)
-        path = self._home() / "samples" / f"step-{state.step:06d}.png"
-        path.parent.mkdir(exist_ok=True)
-        image_grid(images).save(path)
-        if "the curves" in self.on_the_side:
-            log_grid(state, images, path)
+        self._on_the_side("sample grid", draw)
 
-    def _save(self, state: TrainingState) -> None:
-        about = {"step": state.step, "config": asdict(self.config)} | self.about
-        folder, keep = self._home() / "checkpoints", self.config.keep_checkpoints
-        self.written = write_checkpoint(folder, state.step, state.tensors(), about, keep)
+    def _on_the_side(self, what: str, action: Callable[[], None]) -> None:
+        """Do what the training does not need. The first failure is told, and costs nothing else."""
+        if what == "log" and what in self.failed:
+            return  # a broken log has a gap already, and is given up
+        try:
+            action()
+        except Exception as error:  # whatever it is: hours of training are worth more
+            if what not in self.failed:
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                warnings.warn(
+                    f"The {what} failed ({reason}). Training goes on, and another failure of a "
+                    f"{what} is not told again.",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+            self.failed.add(what)
+
+    def _note_logs(self, state: TrainingState) -> None:
+        """List what the tracker has written; it names its files itself."""
+        if state.accelerator.is_main_process and self.config.tracker is not None:
+            logs = (self.folder.path / "logs").rglob("*")
+            files = [path for path in logs if path.is_file()]
+            self._on_the_side("log", lambda: self.folder.note(*files))
 
     def last_good(self) -> str:
         """Where the run could go on from.
@@ -204,15 +232,6 @@ class Output:
             return "No checkpoint has been written yet."
         return f"The last good checkpoint is {self.written}."
 
-    def finish(self, state: TrainingState) -> None:
-        """End the run: what the trackers still hold goes out.
-
-        Args:
-            state: The run's state.
-        """
-        for tracker in state.accelerator.trackers:
-            tracker.finish()
-
 
 def _check_together(state: TrainingState) -> None:
     """Wait for all processes, and refuse to go on from different places."""
@@ -223,37 +242,3 @@ def _check_together(state: TrainingState) -> None:
             f"The processes found checkpoints of different steps: {steps}. output_dir must be on "
             f"a disk that all machines share."
         )
-
-
-def probe_folder(folder: Path, size: int) -> None:
-    """Make sure, before anything is trained, that a folder can be written and has room.
-
-    Args:
-        folder: Made if need be.
-        size: Bytes that will be wanted.
-
-    Raises:
-        OSError: The folder cannot be made or written, or has less room.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.write_bytes(b"x" * 4096)
-        probe.unlink()
-    except OSError as error:
-        raise OSError(
-            f"output_dir {folder} cannot be written ({error}). Nothing was trained; choose "
-            f"another folder, or make room."
-        ) from error
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise OSError(
-            f"output_dir {folder} has {free / 2**20:.0f} MiB left, and the checkpoints need "
-            f"{size / 2**20:.0f} MiB. Nothing was trained; make room, lower keep_checkpoints, "
-            f"or choose another folder."
-        )
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    return next(path for path in (folder, *folder.parents) if path.exists())

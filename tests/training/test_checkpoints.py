@@ -13,7 +13,7 @@ import torch
 from diffusers import DDPMScheduler
 
 from course_utils.training import checkpoints as kept
-from course_utils.training import report
+from course_utils.training import folder as run_folder
 from course_utils.training.checkpoints import checkpoints, read_checkpoint, write_checkpoint
 from tests.conftest import ROOT
 from tests.trainer import assert_same, network, pictures, short_run
@@ -184,14 +184,14 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path, pl
 
 def test_too_little_room_is_refused_before_training(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 100_000})
-    monkeypatch.setattr(report.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda path: usage)
     monkeypatch.setattr(torch.Tensor, "backward", lambda *_: pytest.fail("trained"))
     with pytest.raises(OSError, match=r"0 MiB left.*need 2 MiB.*Nothing was trained"):
         into(tmp_path)
 
 
 def test_a_failed_write_is_told_at_once_and_made_good_later(tmp_path, monkeypatch):
-    to_disk, calls = kept._to_disk, []
+    to_disk, calls = kept.to_disk, []
 
     def full(path):
         calls.append(path)
@@ -199,7 +199,7 @@ def test_a_failed_write_is_told_at_once_and_made_good_later(tmp_path, monkeypatc
             raise OSError(28, "No space left on device")
         to_disk(path)
 
-    monkeypatch.setattr(kept, "_to_disk", full)
+    monkeypatch.setattr(kept, "to_disk", full)
     with pytest.warns(RuntimeWarning, match="No space left") as told:
         run = into(tmp_path)
     text = str(told[0].message)

@@ -202,7 +202,7 @@ def test_a_grid_that_cannot_be_drawn_costs_one_warning_and_not_the_run(tmp_path,
         raise TypeError("this network takes no labels")
 
     monkeypatch.setattr("course_utils.training.grids.sample", broken)
-    with pytest.warns(RuntimeWarning, match="the sample grid could not be kept") as told:
+    with pytest.warns(RuntimeWarning, match="The sample grid failed") as told:
         run = short_run(output_dir=str(tmp_path), save_model_steps=2, **QUICK)
     (warned,) = [str(w.message) for w in told if "grid" in str(w.message)]
     assert "TypeError: this network takes no labels" in warned
@@ -216,7 +216,7 @@ def test_a_tracker_that_breaks_on_the_way_costs_one_warning(tmp_path, monkeypatc
         raise AttributeError("no such run")
 
     monkeypatch.setattr("accelerate.Accelerator.log", broken)
-    with pytest.warns(RuntimeWarning, match="the curves could not be kept") as told:
+    with pytest.warns(RuntimeWarning, match="The log failed") as told:
         run = short_run(output_dir=str(tmp_path), tracker="tensorboard", **QUICK)
     assert len([w for w in told if "no such run" in str(w.message)]) == 1
     assert_same(run, short_run())

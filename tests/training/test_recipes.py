@@ -1,0 +1,80 @@
+"""Recipes that fit together, and the page on scaling that tells how to run them."""
+
+import re
+import shlex
+
+import pytest
+import torch
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.commands.launch import launch_command_parser
+
+from course_utils.budget import BUDGETS
+from course_utils.training import RECIPES, recipe
+from course_utils.training.command import read
+from tests.conftest import ROOT
+from tests.trainer import network, short_run, weights
+
+
+def parameters(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_fits_together(name, budget):
+    """Sizes that halve often enough, batches that can be cut for two."""
+    chosen = recipe(name, budget)
+    levels = len(chosen.network["block_out_channels"])
+    assert chosen.config.image_size % 2 ** (levels - 1) == 0
+    assert chosen.config.batch_size % 2 == 0
+    if budget == "smoke":
+        data = chosen.data()
+        short_run(model=chosen.model(len(data.names)), data=data, num_steps=2)
+
+
+def test_the_networks_are_those_of_the_documents_at_full_size():
+    assert parameters(recipe("butterflies", "full").model()) == 113_673_219
+    assert parameters(recipe("sprites", "full").model()) == 3_774_467
+    assert parameters(recipe("butterflies", "laptop").model()) == 2_325_963
+
+
+def test_first_weights_follow_from_the_seed_alone():
+    torch.manual_seed(1)
+    first = recipe("digits", "smoke").model(10)
+    state = torch.get_rng_state()
+    second = recipe("digits", "smoke").model(10)
+    assert torch.equal(weights(first), weights(second))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.equal(weights(network()), weights(first)[: len(weights(network()))])
+
+
+@pytest.mark.parametrize(("name", "budget"), [("faces", "smoke"), ("digits", "huge")])
+def test_an_unknown_recipe_is_refused(name, budget):
+    with pytest.raises(ValueError, match=r"no recipe.*digits, sprites, butterflies, flowers"):
+        recipe(name, budget)
+
+
+PAGE = (ROOT / "book" / "scaling.md").read_text()
+
+
+def test_the_commands_of_the_page_on_scaling_are_understood():
+    commands = re.findall(r"```bash\n(.*?)```", PAGE, re.S)
+    assert len(commands) == 4
+    for command in commands:
+        launcher, ours = command.replace("\\\n", "").split("-m course_utils train")
+        config = read(shlex.split(ours))[0].config
+        assert config.batch_size % config.num_processes == 0
+        words = shlex.split(launcher)
+        if "accelerate" in words:
+            arguments = launch_command_parser().parse_args([*words[2:], "-m", "module"])
+            assert arguments.num_processes in (None, config.num_processes)
+
+
+def test_the_configurations_of_the_page_on_scaling_are_read_by_accelerate(tmp_path):
+    found = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+    assert len(found) == 2
+    for text, processes, machines in zip(found, (4, 16), (1, 2), strict=True):
+        (tmp_path / "config.yaml").write_text(text)
+        config = load_config_from_file(str(tmp_path / "config.yaml"))
+        assert (config.num_processes, config.num_machines) == (processes, machines)
+        assert config.distributed_type.value == "MULTI_GPU"
