@@ -44,7 +44,7 @@ test-numeric: .venv/ready
 	PYTHON=$(BIN)/python tests/numeric_grid.sh
 
 test-colab: .venv-colab/ready
-	.venv-colab/bin/python -m pytest -m "not book" --ignore=tests/test_install.py tests
+	.venv-colab/bin/python -m pytest -p no:platformdirs -m "not book" --ignore=tests/test_install.py tests
 
 bench: .venv/ready
 	for file in benchmarks/*.py; do $(BIN)/python $$file > $${file%.py}.new && mv $${file%.py}.new $${file%.py}.txt && cat $${file%.py}.txt || exit 1; done
@@ -69,7 +69,8 @@ clean:
 	$(BIN)/python -m pip install --requirement $(REQUIREMENTS)
 	touch .venv/ready
 
-# A second environment on top of the first: Colab's versions hide the newer ones.
+# A second environment on top of the first: Colab's versions hide the newer ones. (Not what those tell
+# pytest, so that a plugin which only the newer platformdirs has is asked for above not to be loaded.)
 .venv-colab/ready: tests/colab-versions.txt .venv/ready
 	$(BIN)/python -m venv --clear .venv-colab
 	cd .venv-colab/lib/python*/site-packages && ls -d $(CURDIR)/.venv/lib/python*/site-packages > base.pth

@@ -52,7 +52,7 @@ def runs(code):
 
 def undefined_names(notebook):
     """The names that a notebook's code uses and nobody has given, as ruff finds them."""
-    command = [Path(sys.executable).with_name("ruff"), "check", "--isolated", "--select", "F821"]
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821"]
     done = subprocess.run(
         [*command, "--output-format", "json", notebook], capture_output=True, text=True, check=False
     )

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+import torch
 from diffusers.configuration_utils import FrozenDict
 from torch import Tensor, nn
 
@@ -49,6 +50,20 @@ def count_given(thing: Any) -> None:
     settings = {k: v for k, v in known.items() if k != "_use_default_values"}
     note = {"_use_default_values": left_out} if left_out else {}  # none at all: no note at all
     thing._internal_dict = FrozenDict(settings | note)
+
+
+def dtype_of(model: Denoiser) -> torch.dtype:
+    """What a network calculates in, and wants its pictures in.
+
+    Args:
+        model: The network.
+
+    Returns:
+        Its own word where it has one, since weights may be stored in less than they are used
+        in; else the type of its weights.
+    """
+    told = getattr(model, "dtype", None)
+    return told if isinstance(told, torch.dtype) else next(model.parameters()).dtype
 
 
 def height_and_width(sample_size: int | Sequence[int]) -> tuple[int, int]:

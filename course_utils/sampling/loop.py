@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from course_utils.models.base import Denoiser, height_and_width
+from course_utils.models.base import Denoiser, dtype_of, height_and_width
 from course_utils.sampling.base import SamplingScheduler
 
 
@@ -90,7 +90,8 @@ def sample(
 
     Args:
         model: A network called as ``model(sample, timestep, class_labels=…).sample``, with
-            ``config.in_channels``, ``config.sample_size`` and ``config.num_class_embeds``.
+            ``config.in_channels``, ``config.sample_size`` and ``config.num_class_embeds``. It may
+            be in half precision; the steps between its calls are made in float32 all the same.
         noise_scheduler: A scheduler with ``set_timesteps``, ``timesteps`` and ``step``.
         seeds: One seed for each of N pictures. A picture depends on its own seed, not on N.
         class_labels: One label for each picture, in [0, num_class_embeds); None for a
@@ -119,15 +120,17 @@ def sample(
     labels = None if class_labels is None else torch.as_tensor(class_labels, device=device)
     noise_scheduler.set_timesteps(num_inference_steps)
     # Schedulers that count in sigma start from stronger noise, and show the network less of it.
-    x = noise.to(device) * getattr(noise_scheduler, "init_noise_sigma", 1.0)
+    dtype = dtype_of(model)
+    x = noise.to(device, torch.promote_types(dtype, torch.float32))  # steps need it
+    x = x * getattr(noise_scheduler, "init_noise_sigma", 1.0)
     shown = getattr(noise_scheduler, "scale_model_input", lambda sample, timestep: sample)
     fresh = _takes_generators(noise_scheduler, generators)
     was_training = model.training
     model.eval()
     steps, predictions = [x.cpu()], []
     for t in tqdm(noise_scheduler.timesteps, desc="sampling", disable=not progress):
-        model_output = model(shown(x, t), t, class_labels=labels).sample
-        out = noise_scheduler.step(model_output, t, x, **fresh)
+        model_output = model(shown(x, t).to(dtype), t, class_labels=labels).sample
+        out = noise_scheduler.step(model_output.to(x.dtype), t, x, **fresh)
         x = out.prev_sample
         if keep_steps:
             steps.append(x.cpu())

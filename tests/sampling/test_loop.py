@@ -1,10 +1,13 @@
 """The sampling loop, against diffusers and against schedulers whose answer is known."""
 
+import copy
+
 import diffusers
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler
 
+from course_utils import models as ours_models
 from course_utils import sampling as ours
 from course_utils.sampling import initial_noise, quick_scheduler, sample
 from tests.trainer import network
@@ -208,3 +211,38 @@ def test_a_quick_scheduler_has_the_levels_and_the_kind_and_starts_at_the_last(li
     copied = quick_scheduler(flow)
     copied.set_timesteps(3)
     assert len(flow.timesteps) == 60
+
+
+KINDS = {
+    "UNet2DModel": lambda: network(norm_num_groups=4, num_class_embeds=None),
+    "UNet": lambda: ours_models.UNet(hidden_dims=(8, 16), image_size=8),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*should be kept in float32")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_in_another_precision_draws_the_same_pictures(kind, dtype):
+    """The steps between its calls stay in float32: they add up what the network says.
+
+    Velocities near 1 are wrong by some roundings of `dtype`, and each of 5 steps takes at most
+    one of them over, since alpha and sigma are at most 1.
+    """
+    torch.manual_seed(0)
+    model = KINDS[kind]()
+    levels = ours.DDIMScheduler(100, prediction_type="v_prediction")
+    wanted = sample(model, levels, seeds=[1, 2], num_inference_steps=5)
+    found = sample(model.to(dtype), levels, seeds=[1, 2], num_inference_steps=5, keep_steps=True)
+    assert found.images.dtype == torch.float32
+    assert {step.dtype for step in found.steps} == {torch.promote_types(dtype, torch.float32)}
+    bound = 5 * 8 * max(torch.finfo(dtype).eps, torch.finfo(torch.float32).eps)
+    torch.testing.assert_close(found.images, wanted.images, atol=bound, rtol=0)
+
+
+def test_weights_that_are_stored_in_less_than_they_are_used_in(model):
+    stored = copy.deepcopy(model)
+    stored.enable_layerwise_casting(torch.float8_e4m3fn, torch.float32)
+    assert next(stored.conv_out.parameters()).dtype == torch.float8_e4m3fn
+    levels = ours.DDIMScheduler(100, prediction_type="v_prediction")
+    found = sample(stored, levels, seeds=[1], num_inference_steps=5, keep_steps=True)
+    assert {step.dtype for step in found.steps} == {torch.float32}
