@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 
 from course_utils.budget import current_budget
+from course_utils.threads import choose_threads
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,12 @@ def start_chapter(data: str, source: str | os.PathLike[str], seed: int = 0) -> C
     from course_utils.figures.plotting import set_style
 
     chapter = Chapter(data, os.fspath(source), seed, current_budget(), best_device())
+    threads = f", {choose_threads()} threads" if chapter.device == "cpu" else ""
     seed_everything(seed)
     set_style()
     libraries = " · ".join(f"{name} {version(name)}" for name in ("torch", "diffusers"))
     print(f"budget   {chapter.budget}")
-    print(f"device   {chapter.device}")
+    print(f"device   {chapter.device}{threads}")
     print(f"data     {chapter.data}, source: {chapter.source}")
     print(f"seed     {chapter.seed}")
     print(f"with     {libraries}")

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from course_utils.data.tensors import ImageTensors
 from course_utils.models.base import Denoiser
 from course_utils.noise.process import NoiseScheduler
+from course_utils.threads import StepWatch
 from course_utils.training.batches import StepBatch, draw_batch, rows_of_step, seeded
 from course_utils.training.config import TrainingConfig
 from course_utils.training.distributed import start_accelerator
@@ -72,6 +73,7 @@ def train(
     accelerator = start_accelerator(config, **(output.accelerator_options if output else {}))
     state = TrainingState(config, model, accelerator)
     hidden = not (progress and accelerator.is_main_process)
+    watch = StepWatch() if accelerator.device.type == "cpu" else None
     with StopSignals() as signals, output.opened(state) if output else nullcontext():
         model.train()
         steps = range(state.step, config.num_steps)
@@ -89,6 +91,8 @@ def train(
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
             if output:
                 output.after_update(state)
+            if watch:
+                watch.after_step()
             stopped = signals.agreed(accelerator)
             if stopped and state.step < config.num_steps:
                 raise Interrupted(_farewell(state, output), stopped)
