@@ -11,6 +11,7 @@ from importlib import import_module
 
 COMMANDS = {
     "train": ("course_utils.training.command", "train a network; keep checkpoints and samples"),
+    "exhibit": ("course_utils.share.exhibit", "put a finished overnight run into the gallery"),
     "check": ("course_utils.check", "say what this environment has and lacks"),
 }
 """For each sub-command its module and what it does."""

@@ -7,8 +7,9 @@
 import os
 from typing import TypeVar
 
-BUDGETS = ("smoke", "laptop", "full")
-"""The known budgets, which mean seconds on one core, minutes on a laptop, and a GPU."""
+BUDGETS = ("smoke", "laptop", "overnight", "full")
+"""The known budgets: seconds on one core, minutes on a laptop, an hour or two on a laptop for a
+network of the gallery, and a GPU."""
 
 T = TypeVar("T")
 
@@ -44,6 +45,13 @@ def by_budget(*, smoke: T, laptop: T, full: T) -> T:
         The one of the three that `current_budget` names, unchanged.
 
     Raises:
-        ValueError: ``COURSE_BUDGET`` holds an unknown name.
+        ValueError: ``COURSE_BUDGET`` holds an unknown name, or the one that no chapter has.
     """
-    return {"smoke": smoke, "laptop": laptop, "full": full}[current_budget()]
+    values = {"smoke": smoke, "laptop": laptop, "full": full}
+    budget = current_budget()
+    if budget not in values:
+        raise ValueError(
+            f"COURSE_BUDGET is {budget!r}, which is for python -m course_utils train; chapters "
+            f"have {', '.join(values)}."
+        )
+    return values[budget]

@@ -27,6 +27,13 @@ def test_unknown_budget_lists_the_known_ones(monkeypatch):
     assert all(name in str(error.value) for name in BUDGETS)
 
 
+def test_a_chapter_has_no_overnight_size(monkeypatch):
+    monkeypatch.setenv("COURSE_BUDGET", "overnight")
+    assert current_budget() == "overnight"
+    with pytest.raises(ValueError, match="'overnight', which is for python -m course_utils train"):
+        by_budget(smoke=1, laptop=2, full=3)
+
+
 def test_values_must_be_named_and_complete():
     with pytest.raises(TypeError):
         by_budget(smoke=1, laptop=2)

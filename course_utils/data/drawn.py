@@ -26,7 +26,9 @@ _LAYOUT = b"2"  # of the cache files; another layout, another number
 _CHECKSUM = 64  # bytes at the beginning of a file: the fingerprint of the rest
 
 
-def load_drawn(family: str, count: int = COUNT, size: int | None = None) -> "Dataset":
+def load_drawn(
+    family: str, count: int = COUNT, size: int | None = None, first: int = 0
+) -> "Dataset":
     """Draw a set of pictures, or take it from the cache if it was drawn before.
 
     Args:
@@ -34,14 +36,16 @@ def load_drawn(family: str, count: int = COUNT, size: int | None = None) -> "Dat
         count: How many pictures, at least one for each kind.
         size: Height and width in pixels: 8 or more, and for sprites a multiple of 16. None
             stands for 16 (sprites) or 64.
+        first: The number of the first one. Pictures are numbered without end, so that 1,000
+            from 0 and 1,000 from 1,000 have none in common.
 
     Returns:
-        The pictures of ``drawing.draw_many(family, count, size)`` in the columns ``image``
+        The pictures of that family, numbers and size in the columns ``image``
         and ``label``, held in memory as PNG: about 0.5 MB (sprites) to 8 MB (64 pixels) for
         1,000.
 
     Raises:
-        ValueError: There is no such family, number or size.
+        ValueError: There is no such family, count, size or number.
 
     Source:
         `course_utils.data.drawing`.
@@ -53,32 +57,40 @@ def load_drawn(family: str, count: int = COUNT, size: int | None = None) -> "Dat
     kinds = len(drawing.KINDS[family])
     if count not in range(kinds, 1_000_001):
         raise ValueError(f"count is {count!r}; ask for {kinds} (one a kind) to 1,000,000 {family}.")
-    path = cache_folder() / f"{family}-{int(count)}-{int(size)}px-{_code()}.arrow"
+    if first not in range(1_000_000_000):
+        raise ValueError(f"first is {first!r}; pictures have the numbers 0 to 999,999,999.")
+    numbers = range(first, first + count)
+    path = cache_folder() / f"{family}-{first}-{count}-{size}px-{drawing_code()}.arrow"
     dataset = _read(path, count)
     if dataset is None:
-        dataset = _draw(family, int(count), int(size))
+        dataset = _draw(family, numbers, size)
         _write(path, dataset)
     return dataset
 
 
-def _code() -> str:
-    """A short name for the state of the drawing code; another one after any change."""
+def drawing_code() -> str:
+    """A short name for the state of the drawing code; another one after any change.
+
+    Returns:
+        Twelve hexadecimal characters.
+    """
     files = sorted(Path(drawing.__file__).parent.glob("*.py"))
     # Read as text, so that the line ends of a checkout on Windows do not count.
     return fingerprint(_LAYOUT, *(file.read_text("utf-8").encode() for file in files))[:12]
 
 
-def _draw(family: str, count: int, size: int) -> "Dataset":
-    """Draw the pictures of a run one by one and keep each as PNG."""
+def _draw(family: str, numbers: range, size: int) -> "Dataset":
+    """Draw pictures one by one and keep each as PNG."""
     from datasets import ClassLabel, Dataset, Features, Image
     from tqdm import tqdm
 
     kinds = drawing.KINDS[family]
-    labels = [index % len(kinds) for index in range(count)]
+    labels = [number % len(kinds) for number in numbers]
     images = []
-    for index in tqdm(range(count), desc=f"drawing {family}", leave=False, delay=2):
+    bar = tqdm(numbers, desc=f"drawing {family}", leave=False, delay=2)
+    for label, number in zip(labels, bar, strict=True):
         buffer = BytesIO()
-        drawing.draw(family, labels[index], index, size).save(buffer, "PNG", compress_level=3)
+        drawing.draw(family, label, number, size).save(buffer, "PNG", compress_level=3)
         images.append({"bytes": buffer.getvalue(), "path": None})
     features = Features({"image": Image(), "label": ClassLabel(names=list(kinds))})
     return Dataset.from_dict({"image": images, "label": labels}, features=features)

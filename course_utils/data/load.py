@@ -40,6 +40,7 @@ def load_images(
     source: str | os.PathLike[str] | None = None,
     count: int | None = None,
     size: int | None = None,
+    first: int | None = None,
 ) -> "Dataset":
     """Open a set of labelled pictures, and print one line that says what was opened.
 
@@ -61,6 +62,8 @@ def load_images(
         count: How many pictures to draw, 1,000 if not given; for drawn ones only.
         size: Their height and width in pixels; for drawn ones only. If not given, sprites
             have 16, the others 64.
+        first: The number of the first drawn picture, 0 if not given. Pictures of other numbers
+            are others: 1,000 from 0 and 1,000 from 1,000 have none in common.
 
     Returns:
         A data set with the columns ``image`` (a Pillow image) and ``label`` (a class index
@@ -83,10 +86,11 @@ def load_images(
         raise ValueError(f"There is no data set {name!r}; choose from {sorted(OWN_SOURCES)}.")
     own = OWN_SOURCES[name]
     source = own if source is None else source
-    if source != "drawn" and (count, size) != (None, None):
+    if source != "drawn" and (count, size, first) != (None, None, None):
         raise ValueError(
-            f"count is {count} and size {size}, but only drawn pictures can be had in any number "
-            f"and size, and source is {os.fspath(source)!r}. Leave them out; prepare() resizes."
+            f"count is {count}, size {size} and first {first}, but only drawn pictures can be had "
+            f"in any number and size, and source is {os.fspath(source)!r}. Leave them out; "
+            "prepare() resizes."
         )
     if source == "hub":
         dataset, line = _from_hub(name)
@@ -94,7 +98,7 @@ def load_images(
         dataset = _bundled_digits()
         line = _line("digits, bundled with scikit-learn", dataset)
     elif source == own:
-        dataset = load_drawn(name, COUNT if count is None else count, size)
+        dataset = load_drawn(name, COUNT if count is None else count, size, first or 0)
         line = _line(f"{name}, drawn by the course", dataset)
     else:
         dataset = _yours(source, name)

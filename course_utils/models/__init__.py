@@ -1,8 +1,8 @@
 """The network: what is trained, and one that needs no training.
 
 `unet` is a denoising U-Net from scratch, `layers` its parts (chapter 05_flowers). `ideal` is the
-best possible denoiser for a small set of pictures (chapter 02_schedulers). `base` says what a
-network must offer.
+best possible denoiser for a small set of pictures (chapter 02_schedulers), `gallery` has networks
+that were trained for hours. `base` says what a network must offer.
 """
 
 from course_utils.models.base import Denoiser

@@ -2,7 +2,8 @@
 
 `card` writes the page that tells what the model is, `folder` saves the model and looks whether it
 loads, `portable` turns what only this package has into what others have, `hub` sends the folder.
-Taught in chapter 04_butterflies.
+`exhibit` puts a finished run into the gallery of `course_utils.models`. Taught in
+chapter 04_butterflies.
 """
 
 from course_utils.share.card import model_card

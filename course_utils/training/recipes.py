@@ -29,6 +29,7 @@ class Recipe:
         conditional: Whether the network is told the label.
         network: Arguments of ``UNet2DModel`` beyond size, channels and classes.
         count: How many pictures to draw, where they are drawn; None for the usual number.
+        first: The number of the first of those; None for 0.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Recipe:
     conditional: bool = False
     network: dict[str, Any]
     count: int | None = None
+    first: int | None = None
 
     def __post_init__(self) -> None:
         if self.config.image_size is None:
@@ -56,7 +58,8 @@ class Recipe:
         """
         assert self.config.image_size is not None
         drawn = source == "drawn" or (source is None and self.name != "digits")
-        images = load_images(self.name, source, count=self.count if drawn else None)
+        own = {"count": self.count, "first": self.first} if drawn else {}
+        images = load_images(self.name, source, **own)
         return prepare(images, self.config.image_size, self.channels, self.flip)
 
     def model(self, num_classes: int | None = None) -> Network:
@@ -109,7 +112,7 @@ def recipe(name: str, budget: str | None = None) -> Recipe:
 
     Args:
         name: One of `RECIPES`.
-        budget: ``"smoke"``, ``"laptop"`` or ``"full"``; None takes the current one.
+        budget: One of `course_utils.BUDGETS`; None takes the current one.
 
     Returns:
         The recipe; ``dataclasses.replace`` gives it other settings.
@@ -153,11 +156,25 @@ _SMOKE: dict[str, Any] = {
 }
 
 
+_NIGHT: dict[str, Any] = {
+    "batch_size": 64,
+    "learning_rate": 2e-3,
+    "num_warmup_steps": 100,
+    "ema_decay": 0.999,
+    "label_dropout": 0.1,
+    "save_model_steps": 500,
+    "save_image_steps": 500,
+    "keep_checkpoints": 100,  # all of them: what more time buys is measured by them
+    "eval_batch_size": 64,
+}
+
+
 def _digits(k: int) -> Recipe:
     """Chapter 1's better recipe."""
     settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 8, "learning_rate": 3e-3},
         {"image_size": 16, "num_steps": 700, "learning_rate": 4e-3, "ema_decay": 0.99},
+        _NIGHT | {"image_size": 28, "num_steps": 10_000},
         {"image_size": 28, "num_steps": 2_800, "learning_rate": 2e-3, "ema_decay": 0.998},
     )
     return Recipe(
@@ -165,7 +182,7 @@ def _digits(k: int) -> Recipe:
         config=TrainingConfig(**settings[k]),
         channels=1,
         conditional=True,
-        network=_blocks(((8, 16, 32), (16, 32, 64), (16, 32, 64))[k], 1, groups=8),
+        network=_blocks(((8, 16, 32), (16, 32, 64), (32, 64, 96), (16, 32, 64))[k], 1, groups=8),
     )
 
 
@@ -173,15 +190,21 @@ def _sprites(k: int) -> Recipe:
     settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 16},
         {"image_size": 16, "num_steps": 600, "batch_size": 32, "ema_decay": 0.99},
+        _NIGHT | {"image_size": 16, "num_steps": 10_000},
         {"image_size": 16, "num_steps": 30_000, "batch_size": 100, "ema_decay": 0.999},
     )
-    widths = ((16, 16), (64, 64), (128, 64))[k]  # the last: 3,774,467 parameters
+    network = (
+        _blocks((16, 16), 2, groups=16),
+        _blocks((64, 64), 2, groups=16),
+        _blocks((32, 64, 96), 1, groups=8),
+        _blocks((128, 64), 2, groups=16),  # 3,774,467 parameters
+    )
     return Recipe(
         name="sprites",
         config=TrainingConfig(**settings[k]),
-        flip=False,
-        network=_blocks(widths, 2, groups=16),
-        count=(100, None, None)[k],
+        conditional=BUDGETS[k] == "overnight",
+        network=network[k],
+        count=(100, None, 12_000, None)[k],
     )
 
 
@@ -201,10 +224,12 @@ def _butterflies(k: int) -> Recipe:
     settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 8, "learning_rate": 2e-3},
         {"image_size": 32, "num_steps": 1_200, "batch_size": 8, "learning_rate": 1.2e-3},
+        _NIGHT | {"image_size": 32, "num_steps": 10_000, "batch_size": 16},
         tutorial,
     )
     network = (
         _blocks((16, 16), 1, groups=16),
+        _blocks((24, 48, 96, 96), 1, groups=8),
         _blocks((24, 48, 96, 96), 1, groups=8),
         _blocks((128, 128, 256, 256, 512, 512), 2, attention=4),
     )
@@ -212,8 +237,9 @@ def _butterflies(k: int) -> Recipe:
         name="butterflies",
         config=TrainingConfig(**settings[k]),
         flip=True,
+        conditional=BUDGETS[k] == "overnight",
         network=network[k],
-        count=(100, None, None)[k],
+        count=(100, None, 12_000, None)[k],
     )
 
 
@@ -221,6 +247,7 @@ def _flowers(k: int) -> Recipe:
     settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 8},
         {"image_size": 32, "num_steps": 1_200, "batch_size": 16, "ema_decay": 0.99},
+        _NIGHT | {"image_size": 32, "num_steps": 10_000, "batch_size": 16},
         {
             "image_size": 64,
             "num_steps": 50_000,
@@ -235,14 +262,16 @@ def _flowers(k: int) -> Recipe:
     network = (
         _blocks((16, 16), 1, groups=8),
         _blocks((32, 64, 64), 2, attention=2, groups=32),
+        _blocks((24, 48, 96, 96), 1, groups=8),
         _blocks((128, 256, 512, 512), 2, attention=3),
     )
     return Recipe(
         name="flowers",
         config=TrainingConfig(**settings[k]),
         flip=True,
+        conditional=BUDGETS[k] == "overnight",
         network=network[k],
-        count=(110, None, None)[k],
+        count=(110, None, 12_000, None)[k],
     )
 
 

@@ -6,6 +6,7 @@ Nothing here changes a number of the training. What fails on the side stops no t
 import contextlib
 import io
 import shutil
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -17,6 +18,7 @@ import torch
 from course_utils.data.pixels import image_grid
 from course_utils.data.tensors import ImageTensors
 from course_utils.noise.process import NoiseScheduler
+from course_utils.threads import machine
 from course_utils.training import tracking
 from course_utils.training.checkpoints import (
     checkpoint_files,
@@ -65,6 +67,7 @@ class Output:
         self.written: Path | None = None
         self.ema_model: Network | None = None
         self.failed: set[str] = set()
+        self.started, self.seconds_before = time.monotonic(), 0.0
 
     @contextlib.contextmanager
     def opened(self, state: TrainingState) -> Iterator[None]:
@@ -96,6 +99,7 @@ class Output:
                 self._check_same(before)
                 state.load(tensors)
                 self.written = self.start
+                self.seconds_before = before.get("seconds", 0.0)
             _check_together(state)  # so that nobody still reads what is cleared away now
             if state.accelerator.is_main_process:
                 self._make_room(state)
@@ -169,7 +173,8 @@ class Output:
         Args:
             state: The run's state, which is only read.
         """
-        about = {"step": state.step, "config": asdict(self.config)} | self.about
+        about = {"step": state.step, "seconds": self.seconds(), "machine": machine()}
+        about |= {"config": asdict(self.config)} | self.about
         keep = self.config.keep_checkpoints
         try:
             self.folder.note(*checkpoint_files(self.checkpoints, state.step))
@@ -221,6 +226,14 @@ class Output:
             logs = (self.folder.path / "logs").rglob("*")
             files = [path for path in logs if path.is_file()]
             self._on_the_side("log", lambda: self.folder.note(*files))
+
+    def seconds(self) -> float:
+        """How long the run has taken, the parts before it was resumed among them.
+
+        Returns:
+            Seconds, up to the checkpoints that were gone on from.
+        """
+        return self.seconds_before + time.monotonic() - self.started
 
     def last_good(self) -> str:
         """Where the run could go on from.

@@ -1,7 +1,5 @@
 """Drawn pictures are drawn once, kept whole, and anew after any change."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -47,11 +45,15 @@ def test_pictures_are_drawn_once(strokes, cache):
     assert len(list(cache.iterdir())) == 1
 
 
-def test_the_second_call_for_a_thousand_takes_half_a_second_at_most():
-    load_drawn("sprites")
-    started = time.perf_counter()
-    assert len(load_drawn("sprites")) == 1_000
-    assert time.perf_counter() - started <= 0.5
+def test_pictures_go_on_where_others_end(strokes):
+    """Sets that have no picture in common, of one numbering."""
+    whole, rest = load_drawn("sprites", 40), load_drawn("sprites", 25, first=15)
+    assert len(strokes) == 40 + 25
+    np.testing.assert_array_equal(pixels(rest), pixels(whole)[15:])
+    assert rest["label"][:] == whole["label"][15:]
+    for first in (-1, 0.5, 10**9):
+        with pytest.raises(ValueError, match=f"first is {first}; pictures have the numbers 0 to"):
+            load_drawn("sprites", 25, first=first)
 
 
 def test_family_number_and_size_are_kept_apart(strokes, cache):

@@ -1,0 +1,222 @@
+"""From a finished run to a network of the gallery.
+
+``python -m course_utils exhibit sprites my-run`` judges what the run has made, checkpoint by
+checkpoint, halves the precision of its weights, and puts them into the package with a card that
+says how they were made and how good they are.
+"""
+
+import io
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_utils.data import ImageTensors, image_grid, load_images, prepare
+from course_utils.data.drawn import drawing_code
+from course_utils.files import write_whole
+from course_utils.metrics import PictureReader, copy_score
+from course_utils.models.gallery import CARD, FOLDER
+from course_utils.sampling import quick_scheduler, sample
+from course_utils.training import Recipe, recipe
+from course_utils.training.checkpoints import checkpoints, read_checkpoint
+from course_utils.training.config import check_same_run
+
+ASKED = 500
+"""Pictures that a finished network is judged by."""
+
+ASKED_ON_THE_WAY = 200
+"""Pictures that each of its earlier checkpoints is judged by."""
+
+UNSEEN = 2_000
+"""Pictures that no network has learned from: as many teach the reader, as many are compared."""
+
+STEPS = 50
+"""Noise levels visited to draw one."""
+
+_NEVER_LEARNED = 500_000  # the number of the first drawn picture that no recipe reaches
+
+
+class Judge:
+    """Looks at drawn pictures with eyes that no network has been trained by.
+
+    Args:
+        chosen: The recipe whose networks are judged.
+    """
+
+    def __init__(self, chosen: Recipe) -> None:
+        to_read = _drawn(chosen, 3 * UNSEEN, _NEVER_LEARNED)
+        self.reader = PictureReader(to_read)
+        self.unseen = _drawn(chosen, UNSEEN, _NEVER_LEARNED + 3 * UNSEEN)
+        self.unseen_too = _drawn(chosen, ASKED, _NEVER_LEARNED + 4 * UNSEEN)
+        self.learned = _drawn(chosen, UNSEEN, chosen.first or 0)
+        self.kinds = list(to_read.names)
+
+    def score(self, images: Tensor, wanted: Tensor | list[int]) -> dict[str, float]:
+        """Judge some pictures.
+
+        Args:
+            images: Shape (N, C, H, W), in [-1, 1].
+            wanted: The kind that each was to show.
+
+        Returns:
+            The shares that are read as asked, and that lie nearer to what was learned.
+        """
+        return {
+            "read_as_asked": self.reader.read(images, wanted).accuracy,
+            "copy_score": copy_score(images, self.learned, self.unseen),
+        }
+
+
+def _drawn(chosen: Recipe, count: int, first: int) -> ImageTensors:
+    """Some of the pictures that the course can draw, as the recipe prepares them."""
+    assert chosen.config.image_size is not None
+    images = load_images(chosen.name, "drawn", count=count, first=first)
+    return prepare(images, chosen.config.image_size, chosen.channels)
+
+
+def draw(model: Any, scheduler: Any, num_kinds: int, count: int) -> tuple[Tensor, list[int]]:
+    """Ask a network for as many of each kind, from the seeds 0, 1, 2, and so on.
+
+    Args:
+        model: The network.
+        scheduler: The one of its training.
+        num_kinds: How many kinds it knows.
+        count: How many pictures.
+
+    Returns:
+        The pictures, and the kinds they are to show.
+    """
+    wanted = [k % num_kinds for k in range(count)]
+    quick = quick_scheduler(scheduler)
+    parts = [
+        sample(
+            model,
+            quick,
+            seeds=range(at, min(at + 100, count)),
+            class_labels=wanted[at : at + 100],
+            num_inference_steps=STEPS,
+            progress=False,
+        ).images
+        for at in range(0, count, 100)
+    ]
+    return torch.cat(parts), wanted
+
+
+def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
+    """Put what a finished run has learned into the gallery.
+
+    Args:
+        name: The recipe of the run, at its overnight budget.
+        run: The run's output folder.
+        folder: The gallery.
+
+    Returns:
+        The folder of the network.
+
+    Raises:
+        ValueError: There is no such recipe, or the run is of another one, or is not finished.
+    """
+    chosen = recipe(name, "overnight")
+    found = checkpoints(Path(run).expanduser() / "checkpoints")
+    if not found:
+        raise ValueError(f"{run} has no checkpoints; train first, with --output-dir {run}.")
+    about, tensors = read_checkpoint(found[-1])
+    check_same_run(about["config"], chosen.config)
+    if about["step"] < chosen.config.num_steps:
+        raise ValueError(
+            f"{run} has made {about['step']} of {chosen.config.num_steps} updates; finish it: "
+            f"python -m course_utils train {name} --budget overnight --output-dir {run} --resume"
+        )
+    judge = Judge(chosen)
+    scheduler: Any = chosen.noise_scheduler()
+    model = averaged(chosen, judge.kinds, tensors)
+    goal = folder / f"{name}-{chosen.config.image_size}"
+    with tempfile.TemporaryDirectory() as part:
+        model.half().save_pretrained(part)
+        scheduler.save_pretrained(part)
+        for path in Path(part).iterdir():
+            write_whole(goal / path.name, path.read_bytes())
+    # Judged as it will be used: stored in half precision, calculated in single precision.
+    images, wanted = draw(model.float(), scheduler, len(judge.kinds), ASKED)
+    picture = io.BytesIO()
+    image_grid(images[:64]).save(picture, "PNG")
+    write_whole(goal / "samples.png", picture.getvalue())
+    card = _how_it_was_made(chosen, about, tensors) | {
+        "labels": judge.kinds,
+        "scores": {"asked": ASKED, **judge.score(images, wanted)},
+        "real": judge.score(*judge.unseen_too.batch(range(ASKED))),
+        "on_the_way": [_on_the_way(chosen, judge, path) for path in found],
+    }
+    write_whole(goal / CARD, json.dumps(card, indent=1).encode())
+    return goal
+
+
+def averaged(chosen: Recipe, kinds: Sequence[str], tensors: dict[str, Tensor]) -> Any:
+    """The recipe's network with the averaged weights of a checkpoint.
+
+    Args:
+        chosen: The recipe.
+        kinds: The names of its labels.
+        tensors: What `read_checkpoint` gave.
+
+    Returns:
+        The network, in evaluation mode.
+    """
+    model = chosen.model(len(kinds))
+    with torch.no_grad():
+        for k, parameter in enumerate(model.parameters()):
+            parameter.copy_(tensors[f"ema.{k}"])
+    return model.eval()
+
+
+def _on_the_way(chosen: Recipe, judge: Judge, path: Path) -> dict[str, float]:
+    """The scores of a checkpoint, and the hours up to it."""
+    about, tensors = read_checkpoint(path)
+    model = averaged(chosen, judge.kinds, tensors)
+    scheduler, kinds = chosen.noise_scheduler(), len(judge.kinds)
+    scores = judge.score(*draw(model, scheduler, kinds, ASKED_ON_THE_WAY))
+    row = {"step": about["step"], "hours": about["seconds"] / 3600, **scores}
+    print(row)
+    return row
+
+
+def _how_it_was_made(
+    chosen: Recipe, about: dict[str, Any], tensors: dict[str, Tensor]
+) -> dict[str, Any]:
+    """The recipe, the pictures, the machine and the losses."""
+    losses = tensors["losses"]
+    return {
+        "recipe": chosen.name,
+        "command": f"python -m course_utils train {chosen.name} --budget overnight",
+        "pictures": {"count": chosen.count, "first": chosen.first or 0, "code": drawing_code()},
+        "config": asdict(chosen.config),
+        "parameters": sum(t.numel() for n, t in tensors.items() if n.startswith("ema.")),
+        "hours": about["seconds"] / 3600,
+        "machine": about["machine"],
+        "versions": {name: version(name) for name in ("course-utils", "torch", "diffusers")},
+        "losses": [part.mean().item() for part in losses.split(max(1, len(losses) // 100))],
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Put a finished run into the gallery.
+
+    Args:
+        arguments: The recipe and the run's folder.
+
+    Returns:
+        0 where the network is in the gallery, 2 where the words were not understood.
+    """
+    if len(arguments) != 2:
+        print("usage: python -m course_utils exhibit RECIPE RUN-FOLDER", file=sys.stderr)
+        return 2
+    name, run = arguments
+    print(f"the network is in {exhibit(name, run)}")
+    return 0
