@@ -60,7 +60,7 @@ def load_drawn(
     if first not in range(1_000_000_000):
         raise ValueError(f"first is {first!r}; pictures have the numbers 0 to 999,999,999.")
     numbers = range(first, first + count)
-    path = cache_folder() / f"{family}-{first}-{count}-{size}px-{drawing_code()}.arrow"
+    path = cache_folder() / f"{family}-{first}-{count}-{size}px-{_code()}.arrow"
     dataset = _read(path, count)
     if dataset is None:
         dataset = _draw(family, numbers, size)
@@ -68,12 +68,8 @@ def load_drawn(
     return dataset
 
 
-def drawing_code() -> str:
-    """A short name for the state of the drawing code; another one after any change.
-
-    Returns:
-        Twelve hexadecimal characters.
-    """
+def _code() -> str:
+    """A short name for the state of the drawing code; another one after any change."""
     files = sorted(Path(drawing.__file__).parent.glob("*.py"))
     # Read as text, so that the line ends of a checkout on Windows do not count.
     return fingerprint(_LAYOUT, *(file.read_text("utf-8").encode() for file in files))[:12]

@@ -5,6 +5,7 @@ best possible denoiser for a small set of pictures (chapter 02_schedulers), `gal
 that were trained for hours. `base` says what a network must offer.
 """
 
+from course_utils.models import gallery
 from course_utils.models.base import Denoiser
 from course_utils.models.ideal import IdealDenoiser
 from course_utils.models.layers import Attention, DownLevel, Middle, ResidualBlock, UpLevel
@@ -20,5 +21,6 @@ __all__ = [
     "TimeEmbedding",
     "UNet",
     "UpLevel",
+    "gallery",
     "sinusoidal_embedding",
 ]

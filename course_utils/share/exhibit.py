@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 
 from course_utils.data import ImageTensors, image_grid, load_images, prepare
-from course_utils.data.drawn import drawing_code
-from course_utils.files import write_whole
-from course_utils.metrics import PictureReader, copy_score
+from course_utils.files import fingerprint, write_whole
+from course_utils.metrics import PictureReader, copy_score, nearest
 from course_utils.models.gallery import CARD, FOLDER
 from course_utils.sampling import quick_scheduler, sample
 from course_utils.training import Recipe, recipe
@@ -34,9 +33,6 @@ ASKED = 500
 ASKED_ON_THE_WAY = 200
 """Pictures that each of its earlier checkpoints is judged by."""
 
-UNSEEN = 2_000
-"""Pictures that no network has learned from: as many teach the reader, as many are compared."""
-
 STEPS = 50
 """Noise levels visited to draw one."""
 
@@ -48,14 +44,17 @@ class Judge:
 
     Args:
         chosen: The recipe whose networks are judged.
+        count: How many unseen pictures are compared with as many that were learned; twice as
+            many more teach the reader.
     """
 
-    def __init__(self, chosen: Recipe) -> None:
-        to_read = _drawn(chosen, 3 * UNSEEN, _NEVER_LEARNED)
+    def __init__(self, chosen: Recipe, count: int = 2_000) -> None:
+        first = _NEVER_LEARNED
+        self.unseen = _drawn(chosen, count, first)
+        self.learned = _drawn(chosen, count, chosen.first or 0)
+        self.unseen_too = _drawn(chosen, ASKED, first + count)
+        to_read = _drawn(chosen, 2 * count, first + count + ASKED)
         self.reader = PictureReader(to_read)
-        self.unseen = _drawn(chosen, UNSEEN, _NEVER_LEARNED + 3 * UNSEEN)
-        self.unseen_too = _drawn(chosen, ASKED, _NEVER_LEARNED + 4 * UNSEEN)
-        self.learned = _drawn(chosen, UNSEEN, chosen.first or 0)
         self.kinds = list(to_read.names)
 
     def score(self, images: Tensor, wanted: Tensor | list[int]) -> dict[str, float]:
@@ -66,11 +65,13 @@ class Judge:
             wanted: The kind that each was to show.
 
         Returns:
-            The shares that are read as asked, and that lie nearer to what was learned.
+            The shares that are read as asked, and that lie nearer to what was learned; and the
+            median distance to the nearest picture that no network has seen.
         """
         return {
             "read_as_asked": self.reader.read(images, wanted).accuracy,
             "copy_score": copy_score(images, self.learned, self.unseen),
+            "distance": nearest(images, self.unseen)[0].median().item(),
         }
 
 
@@ -150,12 +151,31 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
     write_whole(goal / "samples.png", picture.getvalue())
     card = _how_it_was_made(chosen, about, tensors) | {
         "labels": judge.kinds,
+        "pictures": {
+            "count": chosen.count,
+            "first": chosen.first or 0,
+            "sha256": seen(judge.learned),
+        },
         "scores": {"asked": ASKED, **judge.score(images, wanted)},
         "real": judge.score(*judge.unseen_too.batch(range(ASKED))),
         "on_the_way": [_on_the_way(chosen, judge, path) for path in found],
     }
     write_whole(goal / CARD, json.dumps(card, indent=1).encode())
     return goal
+
+
+def seen(learned: ImageTensors) -> str:
+    """A name for what a network has learned from; another one after a change of the drawings.
+
+    Args:
+        learned: Its pictures, from the first on.
+
+    Returns:
+        A SHA-256 digest of the first hundred, as they were prepared.
+    """
+    return fingerprint(
+        learned.images[:100].numpy().tobytes(), learned.labels[:100].numpy().tobytes()
+    )
 
 
 def averaged(chosen: Recipe, kinds: Sequence[str], tensors: dict[str, Tensor]) -> Any:
@@ -195,7 +215,6 @@ def _how_it_was_made(
     return {
         "recipe": chosen.name,
         "command": f"python -m course_utils train {chosen.name} --budget overnight",
-        "pictures": {"count": chosen.count, "first": chosen.first or 0, "code": drawing_code()},
         "config": asdict(chosen.config),
         "parameters": sum(t.numel() for n, t in tensors.items() if n.startswith("ema.")),
         "hours": about["seconds"] / 3600,
