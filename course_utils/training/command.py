@@ -6,6 +6,7 @@ The same command runs under Accelerate's launchers in many processes.
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,8 @@ def run(chosen: Recipe, options: Options) -> None:
         raise ValueError("--output-dir is missing: name the folder that is to get the model.")
     _keep_apart(config.output_dir, options.source)
     first = first_process(config)
-    data = chosen.data(options.source)
+    with nullcontext() if first else redirect_stdout(None):  # one of many speaks
+        data = chosen.data(options.source)
     model, noise_scheduler = chosen.model(len(data.names)), chosen.noise_scheduler()
     if first:
         parameters = sum(p.numel() for p in model.parameters())

@@ -20,6 +20,7 @@ def test_two_processes_give_the_loss_curve_of_one(tmp_path):
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
     assert len(losses(tmp_path / "one")) == 8
     assert done.stdout.count("a network of") == 1  # one process speaks
+    assert done.stdout.count("1,797 pictures of 10 classes") == 1
 
 
 def test_accelerate_launch_that_would_run_one_process_for_two_is_refused(tmp_path):
