@@ -1,0 +1,156 @@
+"""Handwritten digits, white ink on black: what chapters 1 and 2 learn, at any size.
+
+A digit is a hand's strokes (`_skeletons`), bent by chance as a whole and point by point, and
+written by a round pen whose width follows the pressure.
+"""
+
+import math
+
+import numpy as np
+
+from course_utils.data.drawing._shapes import Dice, smooth
+from course_utils.data.drawing._skeletons import HANDS, read
+
+DIGITS = tuple(HANDS)
+"""The names of the ten digits."""
+
+_BOX = 20 / 28  # MNIST scales the longer side of a digit to this part of the picture
+_STEPS = 6  # points on a curve from one point of the skeleton to the next
+_AT_ONCE = 200_000  # distances that are worked out together, which bounds the memory
+
+
+def draw_digit(kind: str, seed: int, size: int) -> np.ndarray:
+    """Draw one digit, scaled and centred as MNIST's are.
+
+    The longer side of the ink is 20/28 of the picture, and its centre of mass in the middle.
+
+    Args:
+        kind: One of ``DIGITS``.
+        seed: Any whole number: which picture of that digit.
+        size: Height and width in pixels, 8 or more.
+
+    Returns:
+        uint8 array of shape ``(size, size)``, 0 where there is no ink.
+
+    Chapter: the page "The pictures", "How is one made?".
+    """
+    dice = Dice("digits", kind, seed)
+    lines = _write(dice, kind)
+    widths = _press(dice, lines)
+    segments = _place(dice, _segments(lines, widths))
+    light = _ink(segments, size, soft=dice.between(0.026, 0.05)) * dice.between(0.94, 1.1)
+    return np.floor(np.minimum(light, 1.0) * 255 + 0.5).astype(np.uint8)
+
+
+def _near(dice: Dice, amount: float) -> float:
+    """Return a number within ``amount`` of 0, most often close to it."""
+    return amount * (dice.between(-1, 1) + dice.between(-1, 1) + dice.between(-1, 1)) / 3
+
+
+def _write(dice: Dice, kind: str) -> list[np.ndarray]:
+    """Return the lines that the pen follows, each of shape ``(N, 2)``."""
+    hands = HANDS[kind]
+    hand = dice.pick([hand for hand, often in hands.items() for _ in range(often)])
+    strokes = read(hand)
+    if dice.chance(0.2):  # a hasty pen rounds the corners off
+        strokes = [[[*pieces[0], *(p for piece in pieces[1:] for p in piece[1:])]] for pieces in strokes]
+    bend = _bending(dice, kind)
+    lines = []
+    for pieces in strokes:
+        corner, parts = None, []
+        for piece in pieces:
+            points = _bend(np.array(piece), bend)
+            points = points + np.array([(_near(dice, 0.075), _near(dice, 0.075)) for _ in piece])
+            if corner is not None:
+                points[0] = corner
+            corner = points[-1]
+            parts.append(smooth(points, _STEPS, closed=False))
+        lines.append(_shake(dice, np.concatenate(parts)))
+    return lines
+
+
+def _bending(dice: Dice, kind: str) -> tuple[float, ...]:
+    """Throw how a digit as a whole differs from its skeleton."""
+    slant = 0.17 + _near(dice, 0.6)
+    wide = 1.0 + _near(dice, 0.5)
+    rise, taper, bow = _near(dice, 0.3), _near(dice, 0.6), _near(dice, 0.5)
+    waist, middle = _near(dice, 0.9), _near(dice, 0.6)
+    if kind == "1":
+        rise, taper = 0.0, 0.0
+        bow *= 0.5
+    return slant, wide, rise, taper, bow, waist, middle
+
+
+def _bend(points: np.ndarray, bending: tuple[float, ...]) -> np.ndarray:
+    """Bend a skeleton as a whole: the same for all its points."""
+    slant, wide, rise, taper, bow, waist, middle = bending
+    x, y = (points[:, 0] - 0.3) * wide, points[:, 1]
+    x = x + middle * (0.09 - x * x) * 0.3
+    y = y + waist * y * (1 - y) * 0.4
+    x = x * (1 + taper * (y - 0.5)) + bow * (y - 0.5) * (y - 0.5) * 0.5
+    return np.stack([x - slant * (y - 0.5), y - rise * x], axis=-1)
+
+
+def _wave(dice: Dice, count: int, steps: int, amount: float) -> np.ndarray:
+    """Return ``count`` points that wander smoothly about (0, 0), a new way every ``steps``."""
+    knots = [(_near(dice, amount), _near(dice, amount)) for _ in range(count // steps + 2)]
+    return smooth(knots, steps, closed=False)[:count]
+
+
+def _shake(dice: Dice, line: np.ndarray) -> np.ndarray:
+    """Return a line as an unsteady hand follows it."""
+    return line + _wave(dice, len(line), 3, dice.between(0.0, 0.03))
+
+
+def _press(dice: Dice, lines: list[np.ndarray]) -> list[np.ndarray]:
+    """Return half the width of the ink at every point of every line."""
+    pen = 0.026 + 0.075 * dice.between(0, 1) * dice.between(0.3, 1)
+    uneven = dice.between(0.0, 0.5)
+    taper = dice.between(0.0, 0.4)
+    widths = []
+    for line in lines:
+        change = 1 + _wave(dice, len(line), 5, uneven)[:, 0]
+        change[-3:] *= 1 - taper * np.array([0.3, 0.6, 1.0])
+        widths.append(pen * change)
+    return widths
+
+
+def _segments(lines: list[np.ndarray], widths: list[np.ndarray]) -> np.ndarray:
+    """Return the stretches of all lines: both ends' x, y and half width, shape ``(S, 6)``."""
+    dots = [np.column_stack([line, half]) for line, half in zip(lines, widths, strict=True)]
+    return np.concatenate([np.concatenate([dot[:-1], dot[1:]], axis=1) for dot in dots])
+
+
+def _place(dice: Dice, segments: np.ndarray) -> np.ndarray:
+    """Scale and move a digit to where MNIST has it, in units of the picture's height."""
+    ends = segments.reshape(-1, 3)
+    half = ends[:, 2:]
+    low, high = (ends[:, :2] - half).min(axis=0), (ends[:, :2] + half).max(axis=0)
+    scale = _BOX / max((high - low).tolist())
+    x0, y0, r0, x1, y1, r1 = segments.T
+    across, down = x1 - x0, y1 - y0
+    ink = (np.sqrt(across * across + down * down) + 1e-6) * (r0 + r1)
+    total = math.fsum(ink.tolist())
+    x = math.fsum((ink * (x0 + x1)).tolist()) / total / 2
+    y = math.fsum((ink * (y0 + y1)).tolist()) / total / 2
+    shift = np.array([0.5 + _near(dice, 0.02), 0.5 + _near(dice, 0.02), 0.0])
+    return ((ends - np.array([x, y, 0.0])) * scale + shift).reshape(-1, 6)
+
+
+def _ink(segments: np.ndarray, size: int, soft: float) -> np.ndarray:
+    """Return how much of each pixel the pen covers, its edge ``soft`` or a pixel wide."""
+    x0, y0, r0, x1, y1, r1 = (part[:, None, None] for part in segments.T)
+    across, down = x1 - x0, y1 - y0
+    square = np.maximum(across * across + down * down, 1e-12)
+    blur = max(soft, 1 / size) / 2
+    middles = (np.arange(size) + 0.5) / size
+    rows = max(1, _AT_ONCE // (size * len(segments)))
+    bands = []
+    for top in range(0, size, rows):
+        x, y = middles - x0, middles[top : top + rows, None] - y0
+        along = np.clip((x * across + y * down) / square, 0.0, 1.0)
+        x, y = x - along * across, y - along * down
+        gap, half = np.sqrt(x * x + y * y), r0 + along * (r1 - r0)
+        cover = np.minimum(half, blur + gap) + np.minimum(half, blur - gap)
+        bands.append(cover.max(axis=0))
+    return np.clip(np.concatenate(bands) / (2 * blur), 0.0, 1.0)
