@@ -36,9 +36,10 @@ def draw_digit(kind: str, seed: int, size: int) -> np.ndarray:
     """
     dice = Dice("digits", kind, seed)
     lines = _write(dice, kind)
-    widths = _press(dice, lines)
+    bold = dice.between(1.3, 2.2) if kind == "1" and dice.chance(0.15) else 1.0
+    widths = [bold * width for width in _press(dice, lines)]
     segments = _place(dice, _segments(lines, widths))
-    light = _ink(segments, size, soft=dice.between(0.026, 0.05)) * dice.between(0.94, 1.1)
+    light = _ink(segments, size, soft=dice.between(0.026, 0.05)) * dice.between(1.0, 1.4)
     return np.floor(np.minimum(light, 1.0) * 255 + 0.5).astype(np.uint8)
 
 
@@ -52,7 +53,7 @@ def _write(dice: Dice, kind: str) -> list[np.ndarray]:
     hands = HANDS[kind]
     hand = dice.pick([hand for hand, often in hands.items() for _ in range(often)])
     strokes = read(hand)
-    if dice.chance(0.2):  # a hasty pen rounds the corners off
+    if kind != "4" and dice.chance(0.2):  # a hasty pen rounds the corners off
         strokes = [[[*pieces[0], *(p for piece in pieces[1:] for p in piece[1:])]] for pieces in strokes]
     bend = _bending(dice, kind)
     lines = []
@@ -60,7 +61,7 @@ def _write(dice: Dice, kind: str) -> list[np.ndarray]:
         corner, parts = None, []
         for piece in pieces:
             points = _bend(np.array(piece), bend)
-            points = points + np.array([(_near(dice, 0.075), _near(dice, 0.075)) for _ in piece])
+            points = points + np.array([(_near(dice, 0.09), _near(dice, 0.09)) for _ in piece])
             if corner is not None:
                 points[0] = corner
             corner = points[-1]
@@ -71,12 +72,15 @@ def _write(dice: Dice, kind: str) -> list[np.ndarray]:
 
 def _bending(dice: Dice, kind: str) -> tuple[float, ...]:
     """Throw how a digit as a whole differs from its skeleton."""
-    slant = 0.17 + _near(dice, 0.6)
-    wide = 1.0 + _near(dice, 0.5)
+    slant = 0.11 + _near(dice, 0.85)
+    wide = 0.98 + _near(dice, 0.45) + dice.between(0, 0.4) * dice.between(0, 1)
     rise, taper, bow = _near(dice, 0.3), _near(dice, 0.6), _near(dice, 0.5)
     waist, middle = _near(dice, 0.9), _near(dice, 0.6)
+    if kind == "4":
+        slant += 0.12
     if kind == "1":
         rise, taper = 0.0, 0.0
+        slant += dice.between(-0.1, 0.4)
         bow *= 0.5
     return slant, wide, rise, taper, bow, waist, middle
 
@@ -104,7 +108,7 @@ def _shake(dice: Dice, line: np.ndarray) -> np.ndarray:
 
 def _press(dice: Dice, lines: list[np.ndarray]) -> list[np.ndarray]:
     """Return half the width of the ink at every point of every line."""
-    pen = 0.026 + 0.075 * dice.between(0, 1) * dice.between(0.3, 1)
+    pen = 0.06 + _near(dice, 0.042) + (dice.between(0.0, 0.05) if dice.chance(0.15) else 0.0)
     uneven = dice.between(0.0, 0.5)
     taper = dice.between(0.0, 0.4)
     widths = []
