@@ -108,7 +108,9 @@ def _shake(dice: Dice, line: np.ndarray) -> np.ndarray:
 
 def _press(dice: Dice, lines: list[np.ndarray]) -> list[np.ndarray]:
     """Return half the width of the ink at every point of every line."""
-    pen = 0.06 + _near(dice, 0.042) + (dice.between(0.0, 0.05) if dice.chance(0.15) else 0.0)
+    pen = max(0.062 + _near(dice, 0.045), 0.034)
+    if dice.chance(0.15):
+        pen += dice.between(0.0, 0.05)
     uneven = dice.between(0.0, 0.5)
     taper = dice.between(0.0, 0.4)
     widths = []
