@@ -5,6 +5,8 @@ digit's height, ``y`` down. The pen goes through the points in a smooth curve, a
 at a point with a ``!``. The number is how many writers in a hundred or so write like that.
 """
 
+import numpy as np
+
 HANDS: dict[str, dict[str, int]] = {
     "0": {
         "36,2 12,20 2,54 14,90 36,99 58,84 66,48 56,14 35,1": 30,
@@ -20,8 +22,8 @@ HANDS: dict[str, dict[str, int]] = {
         "14,0 9,48 10,100": 14,
         "0,20 20,0! 20,52 20,100": 16,
         "0,12 16,4 22,0! 21,50 20,100": 10,
-        "0,34 16,20 30,0! 30,52 30,100": 8,
-        "6,16 20,0! 21,52 21,98! / 2,98 20,99 40,97": 10,
+        "0,34 16,20 30,0! 30,52 30,100": 14,
+        "6,16 20,0! 21,52 21,98! / 2,98 20,99 40,97": 14,
         "2,24 24,0! 25,52 25,98! / 2,98 26,99 50,97": 6,
         "24,2! 24,50 24,98! / 2,99 26,99 50,98": 5,
     },
@@ -47,7 +49,7 @@ HANDS: dict[str, dict[str, int]] = {
     "3": {
         "4,16 26,2 50,14 46,36 20,48! 46,52 60,74 38,98 2,90": 26,
         "6,12 32,2 52,18 40,40 24,46 36,48 58,64 46,94 18,98 2,86": 24,
-        "4,5 28,5 54,3! 26,40! 52,50 56,78 30,99 2,90": 8,
+        "4,5 28,5 54,3! 26,40! 52,50 56,78 30,99 2,90": 14,
         "6,14 30,4 56,10 44,36 22,50 32,46 54,60 50,86 26,98 0,94": 16,
         "10,10 40,3 54,14 40,36 16,44! 44,46 54,66 40,90 10,99": 14,
         "2,24 20,4 46,8 46,30 22,46 26,52 48,50 66,66 50,94 10,96": 10,
@@ -105,6 +107,7 @@ HANDS: dict[str, dict[str, int]] = {
         "4,28 14,8 42,2 64,12 54,44 40,72 32,100": 4,
         "0,18 6,2! 20,10 46,8 58,0! 44,40 30,100": 10,
         "2,30 8,6! 30,12 62,2! 48,40 34,100": 8,
+        "2,16 30,8 62,0! 48,30 28,60 20,100": 12,
     },
     "8": {
         "54,14 34,2 12,14 22,40 48,60 50,86 26,98 6,84 16,60 42,38 54,12": 26,
@@ -123,7 +126,7 @@ HANDS: dict[str, dict[str, int]] = {
     },
     "9": {
         "52,15 28,3 6,26 16,47 42,41 56,9! 50,57 44,100": 20,
-        "52,14 26,3 5,26 20,46 46,34 54,12 54,56 40,92 10,95": 14,
+        "52,14 26,3 5,26 20,46 46,34 54,12 54,56 40,92 10,95": 18,
         "30,3 6,24 20,49 46,37 44,9 28,3 / 50,7 48,53 46,100": 12,
         "52,25 36,3 9,20 6,47 30,51 52,22 52,63 40,100": 18,
         "60,7 32,4 4,30 14,49 44,35 62,4! 44,57 26,100": 14,
@@ -135,28 +138,35 @@ HANDS: dict[str, dict[str, int]] = {
         "42,9 20,2 4,20 10,39 32,35 46,4! 46,53 46,100": 14,
         "36,5 16,5 4,25 12,43 34,34 42,8 44,47 36,100": 12,
         "48,22 40,4 18,7 4,28 10,45 32,37 50,15 40,59 22,100": 12,
-        "48,10 24,3 8,25 22,47 46,39 50,13! 54,65 40,94 4,96": 9,
+        "48,10 24,3 8,25 22,47 46,39 50,13! 54,65 40,94 4,96": 12,
+        "54,14 30,2 8,14 10,34 32,42 52,28 54,14 56,60 40,94 4,90": 14,
         "56,16 36,2 10,10 6,32 26,42 50,26 58,8 50,52 30,100": 14,
         "58,12 40,2 10,12 4,34 24,46 52,24 58,10! 52,54 46,100": 10,
         "40,18 26,7 8,20 8,39 28,41 42,15! 44,53 40,100": 12,
         "52,13 24,5 6,29 26,51 50,39 52,18! 50,88 26,99 2,94": 8,
         "56,24 42,8 14,14 2,38 14,56 40,48 56,22! 56,60 48,100": 10,
-        "62,18 36,4 8,18 6,48 30,56 54,36 60,10! 58,56 54,100": 8,
+        "62,18 36,4 8,18 6,48 30,56 54,36 60,10! 58,56 54,100": 12,
     },
 }
 """For each digit its hands, and how common each is."""
 
 
-def read(hand: str) -> list[list[list[tuple[float, float]]]]:
-    """Return the strokes of a hand, each as pieces that meet in sharp turns, in heights."""
-    strokes = []
-    for stroke in hand.split("/"):
-        pieces: list[list[tuple[float, float]]] = [[]]
-        for word in stroke.split():
-            x, y = word.rstrip("!").split(",")
-            point = (int(x) / 100, int(y) / 100)
-            pieces[-1].append(point)
-            if word.endswith("!"):
-                pieces.append([point])
-        strokes.append([piece for piece in pieces if len(piece) > 1])
-    return strokes
+def read(hand: str, hasty: bool = False) -> list[list[np.ndarray]]:
+    """Return the strokes of a hand, in heights of the digit.
+
+    Args:
+        hand: One of ``HANDS``.
+        hasty: Whether the pen rounds sharp turns off.
+
+    Returns:
+        For each stroke its pieces, which meet in sharp turns: points of shape ``(N, 2)``.
+    """
+    return [_pieces(stroke.replace("!", "") if hasty else stroke) for stroke in hand.split("/")]
+
+
+def _pieces(stroke: str) -> list[np.ndarray]:
+    words = stroke.split()
+    points = np.array([[int(part) for part in word.strip("!").split(",")] for word in words])
+    turns = [at for at, word in enumerate(words) if word.endswith("!")]
+    ends = zip([0, *turns], [*turns, len(words) - 1], strict=True)
+    return [points[start : stop + 1] / 100 for start, stop in ends]

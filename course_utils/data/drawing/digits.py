@@ -1,4 +1,4 @@
-"""Handwritten digits, white ink on black: what chapters 1 and 2 learn, at any size.
+"""Handwritten digits, white ink on black: chapters 1 and 2 learn from some that people wrote.
 
 A digit is a hand's strokes (`_skeletons`), bent by chance as a whole and point by point, and
 written by a round pen whose width follows the pressure.
@@ -36,11 +36,10 @@ def draw_digit(kind: str, seed: int, size: int) -> np.ndarray:
     """
     dice = Dice("digits", kind, seed)
     lines = _write(dice, kind)
-    bold = dice.between(1.3, 2.2) if kind == "1" and dice.chance(0.15) else 1.0
-    widths = [bold * width for width in _press(dice, lines)]
-    segments = _place(dice, _segments(lines, widths))
-    light = _ink(segments, size, soft=dice.between(0.026, 0.05)) * dice.between(1.0, 1.4)
-    return np.floor(np.minimum(light, 1.0) * 255 + 0.5).astype(np.uint8)
+    segments = _place(dice, _segments(lines, _press(dice, kind, lines)))
+    soft, ink = dice.between(0.026, 0.05), dice.between(1.0, 1.4)
+    light = np.minimum(_cover(segments, size, soft) * ink, 1.0)
+    return np.floor(light * 255 + 0.5).astype(np.uint8)
 
 
 def _near(dice: Dice, amount: float) -> float:
@@ -52,36 +51,22 @@ def _write(dice: Dice, kind: str) -> list[np.ndarray]:
     """Return the lines that the pen follows, each of shape ``(N, 2)``."""
     hands = HANDS[kind]
     hand = dice.pick([hand for hand, often in hands.items() for _ in range(often)])
-    strokes = read(hand)
-    if kind != "4" and dice.chance(0.2):  # a hasty pen rounds the corners off
-        strokes = [[[*pieces[0], *(p for piece in pieces[1:] for p in piece[1:])]] for pieces in strokes]
-    bend = _bending(dice, kind)
-    lines = []
-    for pieces in strokes:
-        corner, parts = None, []
-        for piece in pieces:
-            points = _bend(np.array(piece), bend)
-            points = points + np.array([(_near(dice, 0.09), _near(dice, 0.09)) for _ in piece])
-            if corner is not None:
-                points[0] = corner
-            corner = points[-1]
-            parts.append(smooth(points, _STEPS, closed=False))
-        lines.append(_shake(dice, np.concatenate(parts)))
-    return lines
+    hasty = dice.chance(0.2) and kind != "4"  # a four with round corners is a nine
+    bending = _bending(dice, kind)
+    return [_stroke(dice, pieces, bending) for pieces in read(hand, hasty)]
 
 
 def _bending(dice: Dice, kind: str) -> tuple[float, ...]:
     """Throw how a digit as a whole differs from its skeleton."""
-    slant = 0.11 + _near(dice, 0.85)
-    wide = 0.98 + _near(dice, 0.45) + dice.between(0, 0.4) * dice.between(0, 1)
-    rise, taper, bow = _near(dice, 0.3), _near(dice, 0.6), _near(dice, 0.5)
-    waist, middle = _near(dice, 0.9), _near(dice, 0.6)
-    if kind == "4":
-        slant += 0.12
+    slant, wide = 0.11 + _near(dice, 0.85), 0.98 + _near(dice, 0.45)
+    slant += {"0": 0.08, "1": dice.between(-0.1, 0.4), "4": 0.12}.get(kind, 0.0)
+    wide += dice.between(0.0, 0.4) * dice.between(0.0, 1.0)
+    rise, taper, bow = _near(dice, 0.4), _near(dice, 0.8), _near(dice, 0.3)
+    waist, middle = _near(dice, 0.45), _near(dice, 0.25)
+    if kind == "0":
+        wide *= 1.1
     if kind == "1":
-        rise, taper = 0.0, 0.0
-        slant += dice.between(-0.1, 0.4)
-        bow *= 0.5
+        rise, taper, bow = 0.0, 0.0, 0.5 * bow
     return slant, wide, rise, taper, bow, waist, middle
 
 
@@ -89,10 +74,30 @@ def _bend(points: np.ndarray, bending: tuple[float, ...]) -> np.ndarray:
     """Bend a skeleton as a whole: the same for all its points."""
     slant, wide, rise, taper, bow, waist, middle = bending
     x, y = (points[:, 0] - 0.3) * wide, points[:, 1]
-    x = x + middle * (0.09 - x * x) * 0.3
-    y = y + waist * y * (1 - y) * 0.4
-    x = x * (1 + taper * (y - 0.5)) + bow * (y - 0.5) * (y - 0.5) * 0.5
-    return np.stack([x - slant * (y - 0.5), y - rise * x], axis=-1)
+    x = x + middle * (0.09 - x * x)
+    y = y + waist * y * (1.0 - y)
+    up = y - 0.5
+    x = x * (1.0 + taper * up) + bow * up * up
+    return np.stack([x - slant * up, y - rise * x], axis=-1)
+
+
+def _stroke(dice: Dice, pieces: list[np.ndarray], bending: tuple[float, ...]) -> np.ndarray:
+    """Return the line of one stroke, whose pieces meet in sharp turns."""
+    lines: list[np.ndarray] = []
+    for piece in pieces:
+        points = _bend(piece, bending) + _stray(dice, len(piece))
+        if lines:
+            points[0] = lines[-1][-1]
+        lines.append(smooth(points, _STEPS, closed=False))
+    line = np.concatenate(lines)
+    return line + _wave(dice, len(line), 3, dice.between(0.0, 0.03))  # an unsteady hand
+
+
+def _stray(dice: Dice, count: int) -> np.ndarray:
+    """Return by how much a hand misses each point: neighbours in much the same way."""
+    far = np.array([(_near(dice, 0.18), _near(dice, 0.18)) for _ in range(count + 2)])
+    near = np.array([(_near(dice, 0.05), _near(dice, 0.05)) for _ in range(count)])
+    return (far[:-2] + 2.0 * far[1:-1] + far[2:]) / 4.0 + near
 
 
 def _wave(dice: Dice, count: int, steps: int, amount: float) -> np.ndarray:
@@ -101,23 +106,19 @@ def _wave(dice: Dice, count: int, steps: int, amount: float) -> np.ndarray:
     return smooth(knots, steps, closed=False)[:count]
 
 
-def _shake(dice: Dice, line: np.ndarray) -> np.ndarray:
-    """Return a line as an unsteady hand follows it."""
-    return line + _wave(dice, len(line), 3, dice.between(0.0, 0.03))
-
-
-def _press(dice: Dice, lines: list[np.ndarray]) -> list[np.ndarray]:
+def _press(dice: Dice, kind: str, lines: list[np.ndarray]) -> list[np.ndarray]:
     """Return half the width of the ink at every point of every line."""
     pen = max(0.062 + _near(dice, 0.045), 0.034)
     if dice.chance(0.15):
         pen += dice.between(0.0, 0.05)
-    uneven = dice.between(0.0, 0.5)
-    taper = dice.between(0.0, 0.4)
+    if kind == "1" and dice.chance(0.25):
+        pen *= dice.between(1.2, 2.4)
+    uneven, lift = dice.between(0.0, 0.5), dice.between(0.0, 0.4)
     widths = []
     for line in lines:
-        change = 1 + _wave(dice, len(line), 5, uneven)[:, 0]
-        change[-3:] *= 1 - taper * np.array([0.3, 0.6, 1.0])
-        widths.append(pen * change)
+        pressure = 1.0 + _wave(dice, len(line), 5, uneven)[:, 0]
+        pressure[-3:] *= 1.0 - lift * np.array([0.3, 0.6, 1.0])
+        widths.append(pen * pressure)
     return widths
 
 
@@ -143,7 +144,7 @@ def _place(dice: Dice, segments: np.ndarray) -> np.ndarray:
     return ((ends - np.array([x, y, 0.0])) * scale + shift).reshape(-1, 6)
 
 
-def _ink(segments: np.ndarray, size: int, soft: float) -> np.ndarray:
+def _cover(segments: np.ndarray, size: int, soft: float) -> np.ndarray:
     """Return how much of each pixel the pen covers, its edge ``soft`` or a pixel wide."""
     x0, y0, r0, x1, y1, r1 = (part[:, None, None] for part in segments.T)
     across, down = x1 - x0, y1 - y0
