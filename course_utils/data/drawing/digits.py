@@ -16,7 +16,7 @@ DIGITS = tuple(HANDS)
 
 _BOX = 20 / 28  # MNIST scales the longer side of a digit to this part of the picture
 _STEPS = 6  # points on a curve from one point of the skeleton to the next
-_AT_ONCE = 200_000  # distances that are worked out together, which bounds the memory
+_AT_ONCE = 32_000  # distances worked out together, which stay in the cache of a processor
 
 
 def draw_digit(kind: str, seed: int, size: int) -> np.ndarray:
@@ -111,8 +111,9 @@ def _press(dice: Dice, kind: str, lines: list[np.ndarray]) -> list[np.ndarray]:
     pen = max(0.062 + _near(dice, 0.045), 0.034)
     if dice.chance(0.15):
         pen += dice.between(0.0, 0.05)
-    if kind == "1" and dice.chance(0.25):
-        pen *= dice.between(1.2, 2.4)
+    if kind == "1" and dice.chance(0.25):  # a one stays legible with a broad pen
+        bare = len(lines) == 1 and len(lines[0]) == 2 * _STEPS + 1
+        pen *= dice.between(1.2, 2.4 if bare else 1.6)
     uneven, lift = dice.between(0.0, 0.5), dice.between(0.0, 0.4)
     widths = []
     for line in lines:
