@@ -88,7 +88,8 @@ def start_chapter(data: str, source: str | os.PathLike[str], seed: int = 0) -> C
     from course_utils.figures.plotting import set_style
 
     chapter = Chapter(data, os.fspath(source), seed, current_budget(), best_device())
-    threads = f", {choose_threads()} threads" if chapter.device == "cpu" else ""
+    number = choose_threads() if chapter.device == "cpu" else 0
+    threads = f", {number} thread{'s' * (number > 1)}" if number else ""
     seed_everything(seed)
     set_style()
     libraries = " · ".join(f"{name} {version(name)}" for name in ("torch", "diffusers"))

@@ -16,7 +16,7 @@ from course_utils.files import cache_folder, fingerprint, write_whole
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SIZES = {"sprites": 16, "butterflies": 64, "flowers": 64}
+SIZES = {"digits": 28, "sprites": 16, "butterflies": 64, "flowers": 64}
 """The size in pixels at which each family is drawn if no other is asked for."""
 
 COUNT = 1_000
@@ -32,16 +32,16 @@ def load_drawn(
     """Draw a set of pictures, or take it from the cache if it was drawn before.
 
     Args:
-        family: ``"sprites"``, ``"butterflies"`` or ``"flowers"``.
+        family: ``"digits"``, ``"sprites"``, ``"butterflies"`` or ``"flowers"``.
         count: How many pictures, at least one for each kind.
         size: Height and width in pixels: 8 or more, and for sprites a multiple of 16. None
-            stands for 16 (sprites) or 64.
+            stands for 28 (digits), 16 (sprites) or 64.
         first: The number of the first one. Pictures are numbered without end, so that 1,000
             from 0 and 1,000 from 1,000 have none in common.
 
     Returns:
         The pictures of that family, numbers and size in the columns ``image``
-        and ``label``, held in memory as PNG: about 0.5 MB (sprites) to 8 MB (64 pixels) for
+        and ``label``, held in memory as PNG: about 0.3 MB (digits) to 8 MB (64 pixels) for
         1,000.
 
     Raises:

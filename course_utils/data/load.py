@@ -21,7 +21,7 @@ OWN_SOURCES = {
     "butterflies": "drawn",
     "flowers": "drawn",
 }
-"""The data sets there are, and the source of each that the course brings along."""
+"""The data sets there are, and the source of each that the course opens if you name none."""
 
 HUB_NAMES = {
     "digits": "ylecun/mnist",
@@ -50,18 +50,18 @@ def load_images(
     Args:
         name: ``"digits"``, ``"sprites"``, ``"butterflies"`` or ``"flowers"``.
         source: ``"bundled"`` (digits): the 1,797 handwritten digits that scikit-learn brings
-            along, 8x8 grey. ``"drawn"`` (all others): pictures that the course draws, and
-            keeps on disk. ``"hub"`` (all but sprites): MNIST's 60,000 training digits, 1,000
-            butterflies of the Smithsonian, 8,189 flowers, from the Hugging Face Hub (needs
-            the network once). Or the path of your own: a folder of pictures with one
-            sub-folder for each label (`load_folder`), or a ``.npy`` file, uint8 (N, H, W, 3)
-            or grey (N, H, W), with its labels in ``<name>_labels.npy`` beside it
-            (`load_array`); ``~`` is your home, and ``./hub`` a folder named as a source is.
-            None stands for what the course brings along: ``"bundled"`` for digits,
-            ``"drawn"`` for the others.
+            along, 8x8 grey. ``"drawn"``: pictures that the course draws, and keeps on disk; the
+            digits are grey, white ink on black like the bundled ones and MNIST. ``"hub"`` (all
+            but sprites): MNIST's 60,000 training digits, 1,000 butterflies of the Smithsonian,
+            8,189 flowers, from the Hugging Face Hub (needs the network once). Or the path of
+            your own: a folder of pictures with one sub-folder for each label (`load_folder`),
+            or a ``.npy`` file, uint8 (N, H, W, 3) or grey (N, H, W), with its labels in
+            ``<name>_labels.npy`` beside it (`load_array`); ``~`` is your home, and ``./hub`` a
+            folder named as a source is. None stands for ``"bundled"`` for digits, ``"drawn"``
+            for the others.
         count: How many pictures to draw, 1,000 if not given; for drawn ones only.
-        size: Their height and width in pixels; for drawn ones only. If not given, sprites
-            have 16, the others 64.
+        size: Their height and width in pixels; for drawn ones only. If not given, digits have
+            28, sprites 16, the others 64.
         first: The number of the first drawn picture, 0 if not given. Pictures of other numbers
             are others: 1,000 from 0 and 1,000 from 1,000 have none in common.
 
@@ -84,8 +84,7 @@ def load_images(
     """
     if name not in OWN_SOURCES:
         raise ValueError(f"There is no data set {name!r}; choose from {sorted(OWN_SOURCES)}.")
-    own = OWN_SOURCES[name]
-    source = own if source is None else source
+    source = OWN_SOURCES[name] if source is None else source
     if source != "drawn" and (count, size, first) != (None, None, None):
         raise ValueError(
             f"count is {count}, size {size} and first {first}, but only drawn pictures can be had "
@@ -94,10 +93,10 @@ def load_images(
         )
     if source == "hub":
         dataset, line = _from_hub(name)
-    elif source == own == "bundled":
+    elif source == OWN_SOURCES[name] == "bundled":
         dataset = _bundled_digits()
         line = _line("digits, bundled with scikit-learn", dataset)
-    elif source == own:
+    elif source == "drawn":
         dataset = load_drawn(name, COUNT if count is None else count, size, first or 0)
         line = _line(f"{name}, drawn by the course", dataset)
     else:
@@ -122,7 +121,8 @@ def _yours(source: str | os.PathLike[str], name: str) -> "Dataset":
         return load_folder(path)
     if path.suffix.lower() == ".npy" and path.is_file():
         return load_array(path)
-    known = [OWN_SOURCES[name]] + ["hub"] * (name in HUB_NAMES)
+    own = sorted({OWN_SOURCES[name], "drawn"})
+    known = own + ["hub"] * (name in HUB_NAMES)
     there = given and path.exists()
     raise ValueError(
         f"source is {given!r}, which for {name} is neither {' nor '.join(map(repr, known))} "

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 
 from course_utils.budget import BUDGETS, current_budget
-from course_utils.data.load import load_images
+from course_utils.data.load import OWN_SOURCES, load_images
 from course_utils.data.tensors import ImageTensors, prepare
 from course_utils.noise.process import NoiseScheduler
 from course_utils.training.config import TrainingConfig, steps_for_epochs
@@ -28,6 +28,7 @@ class Recipe:
         flip: Whether batches mirror pictures at random.
         conditional: Whether the network is told the label.
         network: Arguments of ``UNet2DModel`` beyond size, channels and classes.
+        source: Where the pictures come from if nothing else is said; None for the usual place.
         count: How many pictures to draw, where they are drawn; None for the usual number.
         first: The number of the first of those; None for 0.
     """
@@ -38,6 +39,7 @@ class Recipe:
     flip: bool = False
     conditional: bool = False
     network: dict[str, Any]
+    source: str | None = None
     count: int | None = None
     first: int | None = None
 
@@ -51,13 +53,14 @@ class Recipe:
         """Open and prepare the pictures.
 
         Args:
-            source: As `course_utils.data.load_images` takes it; None for the course's own.
+            source: As `course_utils.data.load_images` takes it; None for the recipe's own.
 
         Returns:
             The pictures at the recipe's size.
         """
         assert self.config.image_size is not None
-        drawn = source == "drawn" or (source is None and self.name != "digits")
+        source = source or self.source or OWN_SOURCES[self.name]
+        drawn = source == "drawn"
         own = {"count": self.count, "first": self.first} if drawn else {}
         images = load_images(self.name, source, **own)
         return prepare(images, self.config.image_size, self.channels, self.flip)
@@ -174,7 +177,7 @@ def _digits(k: int) -> Recipe:
     settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 8, "learning_rate": 3e-3},
         {"image_size": 16, "num_steps": 700, "learning_rate": 4e-3, "ema_decay": 0.99},
-        _NIGHT | {"image_size": 28, "num_steps": 10_000},
+        _NIGHT | {"image_size": 28, "num_steps": 10_000, "batch_size": 32},
         {"image_size": 28, "num_steps": 2_800, "learning_rate": 2e-3, "ema_decay": 0.998},
     )
     return Recipe(
@@ -183,6 +186,8 @@ def _digits(k: int) -> Recipe:
         channels=1,
         conditional=True,
         network=_blocks(((8, 16, 32), (16, 32, 64), (32, 64, 96), (16, 32, 64))[k], 1, groups=8),
+        source=(None, None, "drawn", None)[k],
+        count=(None, None, 20_000, None)[k],
     )
 
 

@@ -14,10 +14,11 @@ from tests.conftest import ROOT
 
 EVERY_KIND = [(family, label) for family, kinds in KINDS.items() for label in range(len(kinds))]
 NAMES = [f"{family}-{KINDS[family][label]}" for family, label in EVERY_KIND]
-SIZE = {"sprites": 16, "butterflies": 32, "flowers": 32}
+SIZE = {"digits": 28, "sprites": 16, "butterflies": 32, "flowers": 32}
 
 every_kind = pytest.mark.parametrize(("family", "label"), EVERY_KIND, ids=NAMES)
 every_family = pytest.mark.parametrize("family", list(KINDS))
+SHAPE = {family: (3,) if family != "digits" else () for family in KINDS}  # of a pixel
 
 
 def pixels(family, label, seed, size):
@@ -25,13 +26,13 @@ def pixels(family, label, seed, size):
 
 
 def shrink(picture, factor):
-    height, width, _ = picture.shape
-    blocks = picture.reshape(height // factor, factor, width // factor, factor, 3)
+    height, width, *_ = picture.shape
+    blocks = picture.reshape(height // factor, factor, width // factor, factor, -1)
     return blocks.mean(axis=(1, 3))
 
 
 def apart(first, second):
-    return np.abs(first.astype(float) - second.astype(float)).mean()
+    return np.abs(first.astype(float).ravel() - second.astype(float).ravel()).mean()
 
 
 @functools.cache
@@ -51,24 +52,25 @@ def distances(pictures):
 
 
 def test_families_have_the_kinds_that_the_chapters_need():
-    assert set(KINDS) == {"sprites", "butterflies", "flowers"}
+    assert set(KINDS) == {"digits", "sprites", "butterflies", "flowers"}
+    assert KINDS["digits"] == tuple("0123456789")
     assert len(KINDS["sprites"]) >= 5
     assert len(KINDS["butterflies"]) >= 6
     assert len(KINDS["flowers"]) >= 8
 
 
 @every_kind
-def test_a_picture_is_rgb_of_the_size_asked_for(family, label):
+def test_a_picture_is_of_the_mode_and_size_asked_for(family, label):
     for size in (16, 32, 48):
         picture = draw(family, label, 3, size)
-        assert picture.mode == "RGB"
+        assert picture.mode == ("L" if family == "digits" else "RGB")
         assert picture.size == (size, size)
 
 
 @every_family
 def test_the_smallest_and_odd_sizes_work(family):
     for size in (16,) if family == "sprites" else (8, 9, 33):
-        assert pixels(family, 0, 1, size).shape == (size, size, 3)
+        assert pixels(family, 0, 1, size).shape == (size, size, *SHAPE[family])
 
 
 @every_kind
@@ -107,6 +109,7 @@ def test_another_process_draws_the_same_bytes():
 # A new value means that saved models and the book's pictures no longer match their data:
 # on purpose when a drawing is improved, a fault when only a version or machine has changed.
 CHECKSUMS = {
+    "digits": {28: "a8490f5521f8ca7e", 33: "f06d330f75db57cd"},
     "sprites": {16: "40c4a95b23e923e9", 32: "846238bd46f0a073"},
     "butterflies": {33: "e371452fdde6bc65", 64: "e5808cd3bd47ba7d"},
     "flowers": {32: "43bbcee16115be8d", 65: "780961a7f6d092c7"},
@@ -163,7 +166,7 @@ def test_a_picture_looks_like_its_label(family):
     assert (found == asked).mean() > 0.7
 
 
-@every_family
+@pytest.mark.parametrize("family", [family for family in KINDS if family != "digits"])
 def test_colours_spread_around_the_wheel(family):
     colours = crowd(family)[0].reshape(-1, 3).astype(float) / 255
     high, low = colours.max(axis=1), colours.min(axis=1)
@@ -242,7 +245,7 @@ def test_flowers_stand_in_the_middle_of_a_soft_background():
 @every_family
 def test_a_run_is_made_of_single_pictures(family):
     pictures, labels = draw_many(family, 7, 32, seed=3)
-    assert pictures.shape == (7, 32, 32, 3)
+    assert pictures.shape == (7, 32, 32, *SHAPE[family])
     assert pictures.dtype == np.uint8
     for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         assert np.array_equal(picture, pixels(family, label, 3_000_000 + index, 32))
@@ -260,7 +263,7 @@ def test_a_longer_run_starts_with_the_shorter_and_other_seeds_share_nothing(fami
 @every_family
 def test_none_is_a_number_of_pictures(family):
     pictures, labels = draw_many(family, 0, 16)
-    assert pictures.shape == (0, 16, 16, 3)
+    assert pictures.shape == (0, 16, 16, *SHAPE[family])
     assert labels.shape == (0,)
 
 
@@ -268,7 +271,7 @@ def test_none_is_a_number_of_pictures(family):
 def test_a_contact_sheet_has_a_row_for_each_kind(family):
     sheet = np.asarray(contact_sheet(family, 3, 16, seed=2, scale=2))
     kinds = len(KINDS[family])
-    assert sheet.shape == (kinds * 32, 96, 3)
+    assert sheet.shape == (kinds * 32, 96, *SHAPE[family])
     pictures, _ = draw_many(family, 3 * kinds, 16, seed=2)
     second_of_last_kind = sheet[-32::2, 32:64:2]
     assert np.array_equal(second_of_last_kind, pictures[2 * kinds - 1])
@@ -281,6 +284,9 @@ def test_a_contact_sheet_has_a_row_for_each_kind(family):
     ("call", "told"),
     [
         (lambda: draw("birds", 0, 0, 32), ["'birds'", "butterflies"]),
+        (lambda: draw("digits", 10, 0, 28), ["10", "9 9"]),
+        (lambda: draw("digits", "7", 0, 28), ["'7'", "choose"]),
+        (lambda: draw("digits", 0, 0, 7), ["7", "8 or more"]),
         (lambda: draw("flowers", 99, 0, 32), ["99", "0 daisy"]),
         (lambda: draw("flowers", -1, 0, 32), ["-1", "choose"]),
         (lambda: draw("flowers", "rose", 0, 32), ["'rose'", "3 rose"]),

@@ -136,6 +136,20 @@ def test_a_repository_that_lost_its_pictures_is_an_error(monkeypatch, tmp_path):
         load_images("flowers", source="hub")
 
 
+def test_digits_are_drawn_on_request_as_the_bundled_ones_are_grey(digits):
+    pictures, labels = draw_many("digits", 20, 28)
+    drawn = load_images("digits", source="drawn", count=20)
+    assert drawn.features["label"] == digits.features["label"]
+    assert drawn["label"][:] == labels.tolist()
+    assert all(image.mode == "L" for image in drawn["image"])
+    np.testing.assert_array_equal([np.asarray(image) for image in drawn["image"]], pictures)
+    later = load_images("digits", source="drawn", count=10, size=16, first=10)
+    assert later[0]["image"].size == (16, 16)
+    for dataset in (digits, drawn):  # white ink on black
+        assert np.mean([np.asarray(image)[:, 0].mean() for image in dataset["image"]]) < 8
+        assert np.mean([np.asarray(image).max() for image in dataset["image"]]) > 240
+
+
 @pytest.mark.parametrize("name", ["sprites", "butterflies", "flowers"])
 def test_without_a_source_pictures_are_the_drawn_ones(name):
     pictures, labels = draw_many(name, 16, 32)
@@ -159,7 +173,7 @@ def test_sprites_of_the_hub_are_refused_with_what_to_do():
         load_images("sprites", source="hub")
 
 
-@pytest.mark.parametrize(("name", "source"), [("sprites", "bundled"), ("digits", "drawn")])
+@pytest.mark.parametrize(("name", "source"), [("sprites", "bundled"), ("digits", "draw")])
 def test_sources_of_other_names_are_refused(name, source):
     with pytest.raises(ValueError, match=f"'{source}', which for {name} is neither"):
         load_images(name, source=source)
@@ -167,7 +181,7 @@ def test_sources_of_other_names_are_refused(name, source):
 
 @pytest.mark.parametrize("source", [None, "bundled", "hub", "somewhere"])
 def test_only_drawn_pictures_have_a_number_and_a_size_to_choose(source):
-    with pytest.raises(ValueError, match="size 32, but only drawn"):
+    with pytest.raises(ValueError, match="size 32 and first None, but only drawn"):
         load_images("digits", source=source, size=32)
 
 

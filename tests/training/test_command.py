@@ -120,7 +120,7 @@ def complaint(capsys, *words):
 def test_what_goes_wrong_is_told_in_a_paragraph(capsys, alone):
     here = ("--output-dir", alone)
     assert "FileExistsError: output_dir" in complaint(capsys, *here)
-    assert "source is 'drawn', which for digits is" in complaint(capsys, *here, "--source", "drawn")
+    assert "source is 'draw', which for digits is" in complaint(capsys, *here, "--source", "draw")
     assert "--output-dir is missing" in complaint(capsys)
 
 
