@@ -145,11 +145,62 @@ def test_arrays_that_are_no_pictures_are_refused(tmp_path, array, told):
 
 @pytest.mark.parametrize(
     "labels",
-    [np.arange(4), np.array([0, 1, -1]), np.array([0, 1, 0.5]), np.ones((3, 2)), np.zeros((3, 2))],
+    [
+        np.arange(4),
+        np.array([0, 1, -1]),
+        np.array([0, 1, 0.5]),
+        np.array([0, 1, np.inf]),
+        np.array([0, 1, np.nan]),
+        np.array([0, 1, 1e300]),
+        np.array(3),
+        np.arange(3)[None],
+        np.ones((3, 2)),
+        np.zeros((3, 2)),
+    ],
 )
 def test_labels_that_do_not_fit_the_pictures_are_refused(tmp_path, labels):
     with pytest.raises(ValueError, match=r"mine_labels.npy holds .* 3 whole numbers"):
         load(tmp_path, np.zeros((3, 16, 16, 3), np.uint8), labels)
+
+
+def test_large_labels_keep_their_names(tmp_path):
+    large = np.array([2**63, 0, 0, 0, 0, 5], np.uint64)
+    for stored in (large, large.astype(float)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            names = load(tmp_path, COLOUR, stored).features["label"].names
+        assert names == ["0", "5", str(2**63)]
+
+
+def test_a_link_to_labels_that_are_gone_is_named(tmp_path):
+    (tmp_path / "mine_labels.npy").symlink_to(tmp_path / "gone.npy")
+    with pytest.raises(ValueError, match=r"mine_labels\.npy cannot be read as an array: .*No such"):
+        load(tmp_path, COLOUR)
+
+
+def test_words_may_be_stored_as_bytes(tmp_path):
+    words = np.array(["dog", "caf\u00e9", "dog", "dog", "dog", "dog"])
+    loaded = load(tmp_path, COLOUR, np.char.encode(words, "utf-8"))
+    assert loaded.features["label"].names == ["caf\u00e9", "dog"]
+
+
+def test_what_is_neither_numbers_nor_words_is_no_label(tmp_path):
+    days = np.arange(6).astype("datetime64[D]")
+    with pytest.raises(ValueError, match=r"mine_labels\.npy is not one array of numbers or words,"):
+        load(tmp_path, COLOUR, days)
+    with pytest.raises(ValueError, match=r"mine\.npy is not one array of numbers, as"):
+        load(tmp_path, days)
+
+
+def test_odd_names_are_told_in_one_line(tmp_path, capsys):
+    words = np.array(["x\ny", "", "a", "a", "a", "a"])
+    np.save(tmp_path / "a\nb.npy", COLOUR)
+    np.save(tmp_path / "a\nb_labels.npy", words)
+    load_images("sprites", source=tmp_path / "a\nb.npy")
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert "3 classes: 0 '' (1), 1 a (4), 2 x\\ny (1)" in printed
+    assert "labels from a\\nb_labels.npy" in printed
 
 
 def test_labels_of_another_name_are_named_as_not_used(tmp_path, capsys):

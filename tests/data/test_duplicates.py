@@ -121,6 +121,12 @@ def test_what_is_no_set_of_pictures_is_refused(pictures, told):
         find_duplicates(pictures)
 
 
+@pytest.mark.parametrize("threshold", ["5", None, [1]])
+def test_a_threshold_that_is_no_number_is_refused(threshold):
+    with pytest.raises(ValueError, match=r"^threshold is .*; it is a distance between 0 and 255"):
+        find_duplicates(np.zeros((2, 8, 8, 3), np.uint8), threshold)
+
+
 @pytest.mark.parametrize("threshold", [-1, 256, float("nan")])
 def test_thresholds_that_cannot_be_are_refused(butterflies, threshold):
     with pytest.raises(ValueError, match=f"threshold is {threshold}"):

@@ -163,6 +163,34 @@ def test_numbers_stand_in_their_own_order_and_the_mapping_is_printed(tmp_path):
     assert load_folder(tmp_path).features["label"].names[:4] == ["0", "1", "10", "11"]
 
 
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (["10", "-1", "2", "1"], ["-1", "1", "2", "10"]),
+        (["10.5", "9.5", "9"], ["9", "9.5", "10.5"]),
+        (["1", "01", "2"], ["01", "1", "2"]),
+        (["1e3", "2"], ["1e3", "2"]),
+        (["2", "1", "10", "-"], ["-", "1", "10", "2"]),
+    ],
+)
+def test_numbers_below_zero_and_with_a_point_are_numbers_too(tmp_path, names, order):
+    put(tmp_path, *(f"{name}/a.png" for name in names))
+    assert load_folder(tmp_path).features["label"].names == order
+
+
+def test_labels_that_differ_in_case_or_spaces_alone_are_named(tmp_path):
+    put(tmp_path, "Cat/1.png", "cat/2.png", "dog/1.png")
+    if len(list(tmp_path.iterdir())) == 2:
+        pytest.skip("this file system knows one case only")
+    line = said(tmp_path)
+    assert "3 classes: 0 Cat (1), 1 cat (1), 2 dog (1); differ in case or spaces alone" in line
+    assert "and are kept apart: 'Cat', 'cat';" in line
+    put(tmp_path / "other", "cat/1.png", " cat/2.png")
+    assert "kept apart: ' cat', 'cat';" in said(tmp_path / "other")
+    put(tmp_path / "third", "cat/1.png", "dog/2.png")
+    assert "kept apart" not in said(tmp_path / "third")
+
+
 def test_of_very_many_classes_the_first_and_the_last_are_printed(tmp_path):
     put(tmp_path, *(f"{k}/a.png" for k in range(30)))
     assert "30 classes: 0 0 (1)," in said(tmp_path)

@@ -1,6 +1,9 @@
 """Pictures come from the place that was asked for, with the same columns, and never another's."""
 
 import os
+import re
+import subprocess
+import sys
 
 import datasets
 import numpy as np
@@ -10,6 +13,7 @@ from sklearn.datasets import load_digits
 
 from course_utils.data import KINDS, DataUnavailableError, draw_many, hold_out, load_images, prepare
 from course_utils.data.load import HUB_NAMES, OWN_SOURCES
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +171,7 @@ def test_sources_of_other_names_are_refused(name, source):
 
 @pytest.mark.parametrize("source", [None, "bundled", "hub", "somewhere"])
 def test_only_drawn_pictures_have_a_number_and_a_size_to_choose(source):
-    with pytest.raises(ValueError, match="size 32, but only drawn"):
+    with pytest.raises(ValueError, match="size 32 and first None, but only drawn"):
         load_images("digits", source=source, size=32)
 
 
@@ -225,6 +229,49 @@ def test_a_path_of_nothing_is_not_the_folder_that_python_runs_in(monkeypatch, tm
     with pytest.raises(ValueError, match=r"source is ''.*which is empty"):
         load_images("flowers", source="")
     assert load_images("flowers", source=".").features["label"].names == [tmp_path.name]
+
+
+@pytest.mark.parametrize("source", [5, True, b"here", ["here"]])
+def test_a_source_that_is_no_path_is_refused_by_its_value(source):
+    says = f"source is {source!r}, which is neither a name nor a path"
+    with pytest.raises(TypeError, match=re.escape(says)):
+        load_images("flowers", source=source)
+
+
+@pytest.mark.parametrize("source", ["a\0b", "long" * 1000, "long" * 1000 + ".npy", " "])
+def test_a_path_that_cannot_be_is_one_that_is_not_there(source):
+    with pytest.raises(ValueError, match=r"^source is .*check the path; it was looked for at"):
+        load_images("flowers", source=source)
+
+
+@pytest.mark.parametrize("name", [None, ["digits"], "Digits", 3])
+def test_a_name_of_another_kind_is_unknown(name):
+    with pytest.raises(ValueError, match=re.escape(f"There is no data set {name!r}")):
+        load_images(name)
+
+
+SHOW = """
+import sys
+from course_utils.data import load_images
+load_images("flowers", source=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_the_line_is_printed_wherever_it_goes(tmp_path, encoding):
+    """On a terminal of C's locale, or into a file on Windows, there are few letters."""
+    (tmp_path / "\u65e5\u672c").mkdir()
+    photographs(1)[0].save(tmp_path / "\u65e5\u672c" / "1.png")
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW, tmp_path],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.decode(encoding)
+    assert line.count("\n") == 1
+    assert ("0 \u65e5\u672c (1)" if encoding == "utf-8" else r"0 \u65e5\u672c (1)") in line
 
 
 def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):

@@ -6,7 +6,14 @@ import pytest
 import torch
 from PIL import Image
 
-from course_utils.data import ImageTensors, hold_out, load_images, prepare
+from course_utils.data import (
+    ImageTensors,
+    find_duplicates,
+    hold_out,
+    hold_out_groups,
+    load_images,
+    prepare,
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +75,29 @@ def test_hold_out_asks_nothing_of_a_label_without_pictures():
     assert (len(learn), judge["label"][:]) == (18, [0, 2]) or judge["label"][:] == [2, 0]
 
 
+def split(how, dataset, count, seed=0):
+    return how(dataset, *([[]] if how is hold_out_groups else []), count, seed)
+
+
+@pytest.mark.parametrize("how", [hold_out, hold_out_groups])
+def test_a_split_wants_whole_numbers(digits, how):
+    for wrong in (20.0, 20.5, "20", None, True):
+        with pytest.raises(TypeError, match=f"^count is {wrong!r}, which is not a whole number"):
+            split(how, digits, wrong)
+    for wrong in (0.5, None, "1"):
+        with pytest.raises(TypeError, match=f"^seed is {wrong!r}, which is not a whole number"):
+            split(how, digits, 20, wrong)
+    with pytest.raises(ValueError, match=r"^seed is -1; use 0 or more"):
+        split(how, digits, 20, -1)
+    assert len(split(how, digits, np.int64(20), np.int64(1))[1]) == 20
+
+
+@pytest.mark.parametrize("how", [hold_out, hold_out_groups])
+def test_a_split_without_labels_is_refused(digits, how):
+    with pytest.raises(ValueError, match=r"no column 'label', only \['image'\]"):
+        split(how, digits.remove_columns("label"), 20)
+
+
 def test_prepare_keeps_bytes_when_nothing_has_to_change(digits):
     tensors = prepare(digits.select(range(50)), image_size=8, channels=1)
     assert tensors.images.dtype == torch.uint8
@@ -93,11 +123,67 @@ def _dataset(rows):
 
 
 @pytest.mark.parametrize(
-    ("size", "channels", "match"), [(0, 1, "image_size 0"), (8, 2, "channels 2")]
+    ("size", "channels", "match"), [(0, 1, "image_size is 0"), (8, 2, "channels is 2")]
 )
 def test_prepare_refuses_what_cannot_be(digits, size, channels, match):
     with pytest.raises(ValueError, match=match):
         prepare(digits.select(range(2)), size, channels)
+
+
+@pytest.mark.parametrize("size", ["8", 8.0, 8.5, None, True])
+def test_prepare_refuses_a_size_that_is_no_whole_number(digits, size):
+    with pytest.raises(TypeError, match=f"^image_size is {size!r}, which is not a whole number"):
+        prepare(digits.select(range(2)), size, 1)
+
+
+def test_prepare_takes_a_size_that_numpy_counted(digits):
+    assert prepare(digits.select(range(2)), np.int64(4), 1).images.shape == (2, 1, 4, 4)
+
+
+@pytest.mark.parametrize("channels", ["3", True, None, 4])
+def test_prepare_refuses_channels_by_value(digits, channels):
+    says = f"^channels is {channels!r}; use 1 for grey or 3 for RGB.$"
+    with pytest.raises(ValueError, match=says):
+        prepare(digits.select(range(2)), 8, channels)
+
+
+def test_prepare_does_not_take_any_word_for_a_yes(digits):
+    with pytest.raises(TypeError, match=r"^flip is 'no'; it must be True or False\.$"):
+        prepare(digits.select(range(2)), 8, 1, flip="no")
+
+
+@pytest.mark.parametrize("wrong", ["a folder", [1, 2], {"image": 1}])
+def test_prepare_refuses_what_is_no_data_set(wrong):
+    says = rf"dataset is a {type(wrong).__name__} with the columns \{{\}}; it must have"
+    with pytest.raises(ValueError, match=says):
+        prepare(wrong, 8)
+
+
+def test_prepare_wants_labels_with_names_and_pictures_that_are_pictures():
+    rows = {"image": [Image.new("RGB", (8, 8))], "label": [3]}
+    named = _dataset({"image": rows["image"], "label": [0]})
+    numbers = named.cast_column("label", datasets.Value("int64"))
+    for wrong in (numbers, named.remove_columns("label"), named.rename_column("image", "picture")):
+        with pytest.raises(ValueError, match=r"dataset is a Dataset with the columns .*as load_im"):
+            prepare(wrong, 8)
+    mended = numbers.class_encode_column("label")  # as the message advises
+    assert prepare(mended, 8).names == ("0",)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (None, r"row 1 cannot be used: there is none \(None\)"),
+        ({"path": None, "bytes": b"torn"}, "row 1 cannot be used: cannot identify"),
+        (Image.new("F", (8, 8)), "row 1 cannot be used: floating-point pixels"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_is_named_by_its_row(bad, says):
+    dataset = _dataset({"image": [Image.new("RGB", (8, 8)), bad], "label": [0, 0]})
+    with pytest.raises(ValueError, match=says):
+        prepare(dataset, 8)
+    with pytest.raises(ValueError, match=says):
+        find_duplicates(dataset)
 
 
 def test_prepare_refuses_an_empty_set(digits):
