@@ -287,3 +287,57 @@ def test_another_kind_of_file_is_refused_with_what_to_do(tmp_path, name, told):
     (tmp_path / name).touch()
     with pytest.raises(ValueError, match=f"another kind of file.*{told}"):
         load_images("flowers", source=tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".gz", ".TGZ", ".7z", ".rar"])
+def test_an_archive_is_to_be_unpacked(tmp_path, suffix):
+    path = tmp_path / f"mine{suffix}"
+    path.touch()
+    with pytest.raises(ValueError, match="mine") as error:
+        load_images("flowers", source=path)
+    assert str(error.value) == (
+        f"source is {str(path)!r}, which for flowers is neither 'drawn' nor 'hub' nor a folder or "
+        ".npy file that exists. It is another kind of file. Choose one of those, or check the "
+        f"path; it was looked for at {path}. Unpack it, and give the folder."
+    )
+
+
+def test_refusals_to_the_letter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="nowhere") as error:
+        load_images("sprites", source="nowhere")
+    assert str(error.value) == (
+        "source is 'nowhere', which for sprites is neither 'drawn' nor a folder or .npy file that "
+        f"exists. Choose one of those, or check the path; it was looked for at "
+        f"{tmp_path / 'nowhere'}."
+    )
+    with pytest.raises(ValueError, match="empty") as error:
+        load_images("digits", source="")
+    assert str(error.value) == (
+        "source is '', which for digits is neither 'bundled' nor 'hub' nor a folder or .npy file "
+        "that exists. Choose one of those, or check the path, which is empty."
+    )
+    with pytest.raises(ValueError, match="no data set") as error:
+        load_images("faces")
+    known = "['butterflies', 'digits', 'flowers', 'sprites']"
+    assert str(error.value) == f"There is no data set 'faces'; choose from {known}."
+    with pytest.raises(ValueError, match="no set of sprites") as error:
+        load_images("sprites", source="hub")
+    assert str(error.value) == (
+        "source is 'hub', but there is no set of sprites on the Hub that this course knows. Use "
+        "source='drawn', or the path of a folder or .npy file of your own."
+    )
+    with pytest.raises(ValueError, match="only drawn") as error:
+        load_images("digits", source=tmp_path, count=3)
+    assert str(error.value) == (
+        f"count is 3, size None and first None, but only drawn pictures can be had in any number "
+        f"and size, and source is {str(tmp_path)!r}. Leave them out; prepare() resizes."
+    )
+
+
+def test_the_line_of_the_digits(capsys):
+    load_images("digits")
+    counts = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    each = ", ".join(f"{k} {k} ({count})" for k, count in enumerate(counts))
+    line = f"digits, bundled with scikit-learn: 1,797 pictures of 10 classes: {each}\n"
+    assert capsys.readouterr().out == line
