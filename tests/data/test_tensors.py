@@ -117,8 +117,8 @@ def test_prepare_crops_the_middle_and_resizes():
     assert (tensors.images == 255).all()
 
 
-def _dataset(rows):
-    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a"])}
+def _dataset(rows, names=("a",)):
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(names))}
     return datasets.Dataset.from_dict(rows, features=datasets.Features(features))
 
 
@@ -186,8 +186,70 @@ def test_a_picture_that_cannot_be_used_is_named_by_its_row(bad, says):
         find_duplicates(dataset)
 
 
+def test_a_picture_that_cannot_be_used_to_the_letter():
+    dataset = _dataset({"image": [None], "label": [0]})
+    with pytest.raises(ValueError, match="row 0") as error:
+        prepare(dataset, 8)
+    assert str(error.value) == (
+        "The picture in row 0 cannot be used: there is none (None). Mend it or leave the row out."
+    )
+    with pytest.raises(ValueError, match="dataset is a list") as error:
+        prepare([], 8)
+    assert str(error.value) == (
+        "dataset is a list with the columns {}; it must have a column 'image' of pictures and a "
+        "column 'label' of named classes, as load_images gives. Of labels without names "
+        "dataset.class_encode_column('label') makes some with."
+    )
+
+
+def test_prepare_resizes_the_middle_smoothly():
+    ramp = np.add.outer(np.arange(30) * 5, np.arange(20) * 4).astype(np.uint8)
+    picture = Image.fromarray(np.dstack([ramp, ramp[::-1], ramp[:, ::-1]]))
+    made = prepare(_dataset({"image": [picture], "label": [0]}), 7).images[0]
+    middle = picture.crop((0, 5, 20, 25)).resize((7, 7), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(made.permute(1, 2, 0).numpy(), np.asarray(middle))
+    grey = prepare(_dataset({"image": [picture], "label": [0]}), 20, channels=1).images[0, 0]
+    np.testing.assert_array_equal(grey.numpy(), np.asarray(picture.convert("L"))[5:25])
+
+
+def test_prepare_hands_on_labels_names_and_whether_to_flip(digits):
+    made = prepare(digits.select([3, 5]), 8, 1, flip=True)
+    assert (made.flip, len(made), made.names) == (True, 2, tuple("0123456789"))
+    assert made.labels.tolist() == digits["label"][:][3:6:2]
+    assert made.labels.dtype == torch.int64
+    assert prepare(digits.select([3]), 8).flip is False
+    assert prepare(digits.select([3]), 8).images.shape == (1, 3, 8, 8)
+
+
+@pytest.mark.parametrize("count", [1, 9, 1_788, 1_797])
+def test_hold_out_tells_between_which_counts_it_can_choose(digits, count):
+    with pytest.raises(ValueError, match="count") as error:
+        hold_out(digits, count)
+    assert str(error.value) == (
+        f"count is {count}; with 1797 pictures of 10 labels it must lie between 10 and 1787."
+    )
+    assert len(hold_out(digits, 10)[1]) == 10
+    assert len(hold_out(digits, 1_787)[0]) == 10
+
+
+def test_hold_out_refusals_to_the_letter():
+    few = _dataset({"image": [Image.new("L", (2, 2))] * 3, "label": [0, 0, 1]}, ["a", "b"])
+    with pytest.raises(ValueError, match="one picture") as error:
+        hold_out(few.select([0, 1, 2, 0]), 2)
+    assert str(error.value) == (
+        "There is one picture of 'b', and both parts need one: add more of them, or leave them out."
+    )
+    rare = _dataset({"image": [Image.new("L", (2, 2))] * 52, "label": [0] * 50 + [1] * 2}, "ab")
+    with pytest.raises(ValueError, match="share") as error:
+        hold_out(rare, 4)
+    assert str(error.value) == (
+        "count is 4, and the share of 'b' is 0.2 of those: its 2 pictures among 52 are too few "
+        "for both parts. Choose another count, add pictures of it, or leave it out."
+    )
+
+
 def test_prepare_refuses_an_empty_set(digits):
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match=r"^The data set is empty; there is no picture to prep"):
         prepare(digits.select([]), 8, 1)
 
 
