@@ -7,8 +7,10 @@ import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
-from course_utils.budget import current_budget
+from course_utils.budget import by_budget
+from course_utils.screen import tell
 from course_utils.threads import choose_threads
+from course_utils.validate import check_whole
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def seed_everything(seed: int) -> None:
         seed: Any integer in [0, 2**32).
 
     Raises:
+        TypeError: `seed` is not a whole number.
         ValueError: `seed` is outside that range.
 
     Source:
@@ -63,6 +66,7 @@ def seed_everything(seed: int) -> None:
     import numpy as np
     import torch
 
+    seed = check_whole("seed", seed)
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed is {seed}; NumPy takes seeds from 0 up to 2**32 - 1.")
     random.seed(seed)
@@ -87,7 +91,8 @@ def start_chapter(data: str, source: str | os.PathLike[str], seed: int = 0) -> C
     """
     from course_utils.figures.plotting import set_style
 
-    chapter = Chapter(data, os.fspath(source), seed, current_budget(), best_device())
+    budget = by_budget(smoke="smoke", laptop="laptop", full="full")  # no chapter has another one
+    chapter = Chapter(data, os.fspath(source), seed, budget, best_device())
     number = choose_threads() if chapter.device == "cpu" else 0
     threads = f", {number} thread{'s' * (number > 1)}" if number else ""
     seed_everything(seed)
@@ -95,9 +100,9 @@ def start_chapter(data: str, source: str | os.PathLike[str], seed: int = 0) -> C
     libraries = " · ".join(f"{name} {version(name)}" for name in ("torch", "diffusers"))
     print(f"budget   {chapter.budget}")
     print(f"device   {chapter.device}{threads}")
-    print(f"data     {chapter.data}, source: {chapter.source}")
+    tell(f"data     {chapter.data}, source: {chapter.source}")
     print(f"seed     {chapter.seed}")
-    print(f"with     {libraries}")
+    tell(f"with     {libraries}")
     return chapter
 
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
+from course_utils.screen import tell
+
 PACKAGE = "course-utils"
 NEEDED_GIB = 3.0
 """Free memory that the laptop budget wants, in GiB."""
@@ -190,7 +192,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         mark = "PROBLEM" if finding.problem else "ok"
-        print(f"{mark:8} {finding.name:{width}}  {finding.found}  {finding.problem}".rstrip())
+        tell(f"{mark:8} {finding.name:{width}}  {finding.found}  {finding.problem}".rstrip())
     problems = sum(bool(finding.problem) for finding in findings)
     print("verdict: ready" if not problems else f"verdict: {problems} to mend, see above")
     return int(problems > 0)

@@ -25,7 +25,7 @@ def cache_folder() -> Path:
         name), a temporary one; a warning says so once.
 
     Raises:
-        ValueError: ``COURSE_CACHE`` begins with a ``~`` that leads to no home folder.
+        ValueError: ``COURSE_CACHE`` is no path, or its ``~`` leads to no home folder.
 
     Source:
         The package platformdirs, which knows the place on each system.
@@ -36,7 +36,10 @@ def cache_folder() -> Path:
 
     chosen = os.environ.get("COURSE_CACHE")
     if chosen:
-        return _without_tilde(chosen)
+        try:
+            return spelled_out("COURSE_CACHE", chosen)
+        except ValueError as error:
+            raise ValueError(f"{error} Or unset COURSE_CACHE.") from None
     try:
         folder = platformdirs.user_cache_path("course-utils", appauthor=False)
     except RuntimeError:  # no home: newer versions raise, older ones leave "~/.cache" as it is
@@ -44,16 +47,36 @@ def cache_folder() -> Path:
     return folder if folder.is_absolute() and _can_be(folder) else _temporary()
 
 
-def _without_tilde(chosen: str) -> Path:
-    """The path in COURSE_CACHE with its ``~`` replaced by the home folder that it means."""
-    first, *rest = Path(chosen).parts or (chosen,)
-    if not first.startswith("~"):
-        return Path(chosen)
+def spelled_out(name: str, path: str | os.PathLike[str]) -> Path:
+    """A path as it is meant: with its ``~`` replaced by the home folder.
+
+    Args:
+        name: What is given by it; for the message.
+        path: What was given.
+
+    Returns:
+        The path, relative if it was.
+
+    Raises:
+        TypeError: It is no path.
+        ValueError: It is empty, can be no file's name, or its ``~`` leads to no home folder.
+
+    Source:
+        ``os.path.expanduser``.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{name} is {path!r}; it must be a path: a str or a pathlib.Path.")
+    given = os.fspath(path)
+    if not given.strip() or "\0" in given:
+        raise ValueError(f"{name} is {given!r}, which can be no path. Give that of a folder.")
+    if not given.startswith("~"):
+        return Path(given)
+    first, *rest = Path(given).parts
     home = os.path.expanduser(first)  # noqa: PTH111  (Path's raises where there is none)
     if home == first or not Path(home).is_dir():
         raise ValueError(
-            f"COURSE_CACHE is {chosen!r}, but {first!r} leads to no home folder here. Give a "
-            "path without '~', or unset COURSE_CACHE."
+            f"{name} is {given!r}, but {first!r} leads to no home folder here. Give a path "
+            "without '~'."
         )
     return Path(home, *rest)
 

@@ -25,14 +25,16 @@ _TURNS = 3
 def choose_threads() -> int:
     """Try how fast this machine is just now with all threads and with fewer, and take the best.
 
-    Nothing is done where the reader has decided (``OMP_NUM_THREADS``).
+    Nothing is done where the reader has decided (``OMP_NUM_THREADS``, a number from 1 up).
 
     Returns:
         The number of threads that PyTorch has from now on.
     """
     import torch
 
-    if "OMP_NUM_THREADS" not in os.environ:
+    first, _, _ = os.environ.get("OMP_NUM_THREADS", "").partition(",")  # one for each level
+    decided = first.strip().isdecimal() and int(first) > 0  # OpenMP passes over what is not
+    if not decided:
         most = _cores()
         rates = dict.fromkeys(sorted({most, most - 1, most // 2, 1} - {0}, reverse=True), 0.0)
         for number in list(rates) * _TURNS:

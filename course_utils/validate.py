@@ -34,12 +34,14 @@ def check_whole(name: str, value: Any) -> int:
         `value` as an int.
 
     Raises:
-        TypeError: `value` is not a whole number.
+        TypeError: `value` is not a whole number; True and False are none.
     """
     try:
-        return operator.index(value)
+        if not isinstance(value, bool):
+            return operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} is {value!r}, which is not a whole number: use an int.") from None
+        pass
+    raise TypeError(f"{name} is {value!r}, which is not a whole number: use an int.")
 
 
 def check_count(name: str, value: int, most: int | None = None) -> int:

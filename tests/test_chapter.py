@@ -41,6 +41,18 @@ def test_impossible_seed_is_refused(seed):
         seed_everything(seed)
 
 
+@pytest.mark.parametrize("seed", [1.5, "1", None, True])
+def test_a_seed_that_is_no_whole_number_is_named(seed):
+    with pytest.raises(TypeError, match=f"^seed is {seed!r}, which is not a whole number"):
+        start_chapter("digits", "bundled", seed)
+
+
+def test_a_budget_that_no_chapter_has_is_told_in_its_first_cell(monkeypatch):
+    monkeypatch.setenv("COURSE_BUDGET", "overnight")
+    with pytest.raises(ValueError, match=r"COURSE_BUDGET is 'overnight', which is for python -m"):
+        start_chapter("digits", "bundled")
+
+
 def test_start_chapter_sets_the_figure_style():
     mpl.rcdefaults()
     start_chapter("digits", "bundled")

@@ -1,6 +1,7 @@
 """Files are written whole, told apart by their bytes, and kept where the user wants them."""
 
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from course_utils import files
-from course_utils.files import cache_folder, digest, fingerprint, write_whole
+from course_utils.files import cache_folder, digest, fingerprint, spelled_out, write_whole
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,25 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(os.path, "expanduser", lambda path: path.replace("~", str(tmp_path), 1))
     monkeypatch.setenv("COURSE_CACHE", "~/kept")
     assert cache_folder() == tmp_path / "kept"
+
+
+@pytest.mark.parametrize("path", ["", " ", "a\0b"])
+def test_what_can_be_no_path_is_named(path):
+    says = f"^the album is {re.escape(repr(path))}, which can be no path. Give that of a folder"
+    with pytest.raises(ValueError, match=says):
+        spelled_out("the album", path)
+
+
+@pytest.mark.parametrize("path", [None, 3, True, b"x"])
+def test_what_is_no_path_is_named(path):
+    with pytest.raises(TypeError, match=f"^the album is {path!r}; it must be a path: a str or"):
+        spelled_out("the album", path)
+
+
+def test_paths_without_a_tilde_stay_as_they_are(tmp_path):
+    for path in (".", "a/~b", str(tmp_path), "a/../b"):
+        assert str(spelled_out("the album", path)) == str(Path(path))
+    assert spelled_out("the album", tmp_path) == tmp_path
 
 
 @pytest.mark.parametrize("home", ["~nobody", "/no/such/home/at/all"])

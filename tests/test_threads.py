@@ -37,6 +37,17 @@ def test_a_number_that_the_reader_has_set_stays(rates, monkeypatch):
     assert threads.choose_threads() == 2  # and nothing is tried: there are no rates
 
 
+@pytest.mark.parametrize(
+    ("given", "chosen"), [("1,4", 2), (" 2 ", 2), ("many", 3), ("0", 3), ("-1", 3), ("", 3)]
+)
+def test_what_openmp_passes_over_is_no_number_that_was_set(rates, monkeypatch, given, chosen):
+    """It takes all cores then, however many others keep busy: as if nothing were set."""
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    rates.update({4: 3, 3: 22, 2: 18, 1: 10})
+    torch.set_num_threads(2)
+    assert threads.choose_threads() == chosen
+
+
 def test_the_cores_that_are_counted_are_ours(monkeypatch):
     monkeypatch.setattr("psutil.cpu_count", lambda logical: 8)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 5}, raising=False)

@@ -1,13 +1,21 @@
 """Pictures in a NumPy file as a data set, or a word on what has to be done to them first."""
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from course_utils.data.summary import classes, named, number, size_notes, warn_if_dark
+from course_utils.data.summary import (
+    classes,
+    named,
+    number,
+    readable,
+    size_notes,
+    warn_if_dark,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -49,18 +57,21 @@ def load_array(path: Path) -> "Dataset":
     if pictures.ndim == 4 and pictures.shape[-1] == 1:
         pictures = pictures[..., 0]
     beside = path.with_name(f"{path.stem}_labels{path.suffix}")
-    names, labels = _labels(beside, len(pictures)) if beside.exists() else (["0"], None)
+    has_labels = os.path.lexists(beside)  # a link to nowhere too, which will be named
+    names, labels = _labels(beside, len(pictures)) if has_labels else (["0"], None)
     labels = np.zeros(len(pictures), np.int64) if labels is None else labels
     colour = "grey" if pictures.ndim == 3 else "colour"
     said = [classes(names, labels.tolist())]
     said += size_notes([path.name], [(pictures.shape[2], pictures.shape[1])])[:1]
     if pictures.shape[1] != pictures.shape[2]:
         said.append("not square, prepare() keeps the middle")
-    said.append(f"labels from {beside.name}" if beside.exists() else f"no {beside.name}")
+    said.append(f"{'labels from' if has_labels else 'no'} {readable(beside.name)}")
     unused = _unused(path, beside)
     said += [f"beside it and not used: {named(unused)}"] if unused else []
     warn_if_dark(int(pictures.max()), f"the pictures in {path}")
-    line = f"{path}: {number(len(pictures), f'{colour} picture')}; " + "; ".join(said)
+    line = f"{readable(str(path))}: {number(len(pictures), f'{colour} picture')}; " + "; ".join(
+        said
+    )
     features = Features({"image": Image(), "label": ClassLabel(names=names)})
     return Dataset.from_dict(
         {"image": list(pictures), "label": labels},
@@ -75,7 +86,8 @@ def _load(path: Path, kinds: str) -> np.ndarray:
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{path} cannot be read as an array: {error}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:
-        raise ValueError(f"{path} is not one array of numbers, as numpy.save writes it.")
+        what = "numbers or words" if "U" in kinds else "numbers"
+        raise ValueError(f"{path} is not one array of {what}, as numpy.save writes it.")
     return array
 
 
@@ -161,8 +173,10 @@ def _alpha_steps(pictures: np.ndarray) -> list[str]:
 
 def _labels(beside: Path, count: int) -> tuple[list[str], np.ndarray]:
     """The names of the labels that occur in a file, and which of them each picture has."""
-    found = _load(beside, "biufU")
+    found = _load(beside, "biufUS")
     labels, fits = found, True
+    if found.dtype.kind == "S":
+        labels = found = np.char.decode(found, "utf-8", "backslashreplace")
     if found.ndim == 2 and found.shape[1] == 1:
         labels = found[:, 0]
     elif found.ndim == 2 and found.size and found.dtype.kind != "U":
@@ -171,7 +185,8 @@ def _labels(beside: Path, count: int) -> tuple[list[str], np.ndarray]:
     if labels.dtype.kind == "b":
         labels = labels.astype(np.int64)
     if labels.dtype.kind != "U":
-        fits = fits and not ((labels < 0).any() or (labels % 1).any())
+        within = (labels >= 0) & (labels < 2.0**64)  # what follows would warn of infinite ones
+        fits = fits and bool(within.all()) and not (labels % 1).any()
     if labels.shape != (count,) or not fits:
         raise ValueError(
             f"{beside} holds {found.dtype} of shape {found.shape}; for {count} pictures it must "
@@ -179,7 +194,7 @@ def _labels(beside: Path, count: int) -> tuple[list[str], np.ndarray]:
             "else zeros."
         )
     if labels.dtype.kind == "f":
-        labels = labels.astype(np.int64)
+        labels = labels.astype(np.uint64)
     names, index = np.unique(labels, return_inverse=True)
     return [str(name) for name in names], index.astype(np.int64)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from course_utils.data import drawing
 from course_utils.files import cache_folder, fingerprint, write_whole
+from course_utils.validate import check_whole
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -55,9 +56,9 @@ def load_drawn(
     size = SIZES.get(family, 64) if size is None else size
     drawing.draw_many(family, 0, size)  # complains where family or size cannot be
     kinds = len(drawing.KINDS[family])
-    if count not in range(kinds, 1_000_001):
+    if not _lies_in(count, range(kinds, 1_000_001)):
         raise ValueError(f"count is {count!r}; ask for {kinds} (one a kind) to 1,000,000 {family}.")
-    if first not in range(1_000_000_000):
+    if not _lies_in(first, range(1_000_000_000)):
         raise ValueError(f"first is {first!r}; pictures have the numbers 0 to 999,999,999.")
     numbers = range(first, first + count)
     path = cache_folder() / f"{family}-{first}-{count}-{size}px-{_code()}.arrow"
@@ -66,6 +67,14 @@ def load_drawn(
         dataset = _draw(family, numbers, size)
         _write(path, dataset)
     return dataset
+
+
+def _lies_in(number: int, numbers: range) -> bool:
+    """Whether a whole number is one of these; of others ``in`` would try each of them."""
+    try:
+        return check_whole("number", number) in numbers
+    except TypeError:
+        return False
 
 
 def _code() -> str:

@@ -6,12 +6,13 @@ multiplied hold many pictures twice, as the same bytes or saved anew and a littl
 """
 
 from collections.abc import Iterator
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from course_utils.data.plain import to_plain
+from course_utils.data.plain import each_plain
 from course_utils.files import fingerprint
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def find_duplicates(
 
     Chapter: the page "The pictures", "Is every picture there once?".
     """
-    if not 0 <= threshold <= 255:
-        raise ValueError(f"threshold is {threshold}; it is a distance between 0 and 255.")
+    if not isinstance(threshold, Real) or not 0 <= threshold <= 255:
+        raise ValueError(f"threshold is {threshold!r}; it is a distance between 0 and 255.")
     first_of: dict[str, int] = {}
     cells, unique, pairs, count = [], [], [], 0
     for row, image in enumerate(_each(pictures)):
@@ -99,8 +100,7 @@ def _each(pictures: "Dataset | np.ndarray") -> Iterator[Image.Image]:
             )
         yield from (Image.fromarray(array) for array in pictures)
     elif "image" in getattr(pictures, "column_names", []):
-        for row in pictures.select_columns("image"):
-            yield to_plain(row["image"]).convert("RGB")
+        yield from (image.convert("RGB") for image in each_plain(pictures))
     else:
         raise ValueError(
             f"pictures is a {type(pictures).__name__} without an 'image' column; give a data "

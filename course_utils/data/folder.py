@@ -5,6 +5,7 @@ that the pictures lie in. Nothing is left out in silence; where *imagefolder* wo
 without a word, as for pictures at different depths, there is an error.
 """
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ _SYSTEM = {
     "lost+found",
     "system volume information",
 }  # what file servers and Windows put beside pictures, in lower case
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _LABELS = ("metadata.", "labels.", "captions.", "annotations.")  # beginnings of files of labels
 
 
@@ -70,7 +72,7 @@ def load_folder(folder: Path) -> "Dataset":
             which then all get the one label 0. The sub-folders may lie in further ones, all
             equally deep; then the lowest gives the label. Of ``train`` beside ``test`` or the
             like, ``train`` is taken. Labels stand in alphabetical order, in that of the numbers
-            if all of them are numbers.
+            if all of them are numbers. Those that differ in case alone are two labels, and named.
 
     Returns:
         A data set with the columns ``image`` (mode ``"L"`` or ``"RGB"``) and ``label``.
@@ -99,7 +101,7 @@ def load_folder(folder: Path) -> "Dataset":
     names = _in_order(set(each))
     labels = [names.index(name) for name in each]
     features = Features({"image": Image(), "label": ClassLabel(names=names)})
-    said = [classes(names, labels), *_merged(root, found.pictures)]
+    said = [classes(names, labels), *_alike(names), *_merged(root, found.pictures)]
     said += folder_notes([_short(path, folder) for path in found.pictures], opened)
     said += _left_out(folder, found)
     total = len(found.pictures) + len(found.files) + len(found.splits)
@@ -209,9 +211,16 @@ def _label(path: Path, root: Path) -> str:
 
 def _in_order(names: set[str]) -> list[str]:
     """Labels in alphabetical order; numbers, if all are, in that of the numbers."""
-    if all(name.isascii() and name.isdecimal() for name in names):
-        return sorted(names, key=lambda name: (int(name), name))
+    if all(_NUMBER.fullmatch(name) for name in names):
+        return sorted(names, key=lambda name: (float(name), name))
     return sorted(names)
+
+
+def _alike(names: list[str]) -> list[str]:
+    """A note on labels that a person would hardly tell apart, such as "Cat" and "cat "."""
+    each = Counter(name.strip().casefold() for name in names)
+    alike = [repr(name) for name in names if each[name.strip().casefold()] > 1]
+    return [f"differ in case or spaces alone, and are kept apart: {named(alike)}"] * bool(alike)
 
 
 def _merged(root: Path, pictures: list[Path]) -> list[str]:

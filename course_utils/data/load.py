@@ -11,6 +11,7 @@ from course_utils.data.array import load_array
 from course_utils.data.drawn import COUNT, load_drawn
 from course_utils.data.folder import load_folder
 from course_utils.data.summary import course_line
+from course_utils.screen import tell
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -73,6 +74,7 @@ def load_images(
     Raises:
         ValueError: The name or the source is unknown, the two do not go together, or your
             folder or file has no usable pictures.
+        TypeError: The source is neither a name nor a path.
         DataUnavailableError: The Hub did not give the set. Nothing else is loaded instead.
 
     Source:
@@ -82,9 +84,14 @@ def load_images(
 
     Chapter: 1, "The data".
     """
-    if name not in OWN_SOURCES:
+    if not isinstance(name, str) or name not in OWN_SOURCES:
         raise ValueError(f"There is no data set {name!r}; choose from {sorted(OWN_SOURCES)}.")
     source = OWN_SOURCES[name] if source is None else source
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(
+            f"source is {source!r}, which is neither a name nor a path. Give the name of a source, "
+            "such as 'hub', or the path of your own pictures as a str or a pathlib.Path."
+        )
     if source != "drawn" and (count, size, first) != (None, None, None):
         raise ValueError(
             f"count is {count}, size {size} and first {first}, but only drawn pictures can be had "
@@ -102,7 +109,7 @@ def load_images(
     else:
         dataset = _yours(source, name)
         line = dataset.info.description
-    print(line)
+    tell(line)
     return dataset
 
 
@@ -117,18 +124,19 @@ def _yours(source: str | os.PathLike[str], name: str) -> "Dataset":
     given = os.fspath(source)
     # Path("") would be the folder that Python runs in.
     path = Path(os.path.expanduser(given))  # noqa: PTH111  (Path's raises for an unknown user)
-    if given and path.is_dir():
+    # os.path's functions say "no" to what can be no path at all; Path's raise.
+    if given and os.path.isdir(path):  # noqa: PTH112
         return load_folder(path)
-    if path.suffix.lower() == ".npy" and path.is_file():
+    if path.suffix.lower() == ".npy" and os.path.isfile(path):  # noqa: PTH113
         return load_array(path)
     own = sorted({OWN_SOURCES[name], "drawn"})
     known = own + ["hub"] * (name in HUB_NAMES)
-    there = given and path.exists()
+    there = given and os.path.exists(path)  # noqa: PTH110
     raise ValueError(
         f"source is {given!r}, which for {name} is neither {' nor '.join(map(repr, known))} "
         f"nor a folder or .npy file that exists. {'It is another kind of file. ' * bool(there)}"
         "Choose one of those, or check the path"
-        + (f"; it was looked for at {path.resolve()}." if given else ", which is empty.")
+        + (f"; it was looked for at {Path.cwd() / path}." if given else ", which is empty.")
         + _advice(path) * bool(there)
     )
 

@@ -5,13 +5,18 @@ see-through parts. What is done to each is noted, so that `load_images` can say 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 _NO_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow knows their names, and opens none of them
 _TOP = 65_535  # the brightest value of 16 bits
@@ -119,15 +124,42 @@ def to_plain(image: Image.Image) -> Image.Image:
         raise ValueError("floating-point pixels have no known range; save it as 8 or 16 bits.")
     if image.mode.startswith("I"):
         return _from_16_bits(image)
+    if image.mode == "La":  # Pillow turns this kind of see-through grey into no other
+        image = image.convert("LA")
     if image.has_transparency_data:
         see_through = _see_through(image)
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, see_through).convert(
-            "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+            "L" if image.mode in ("1", "L", "LA") else "RGB"
         )
     if image.mode in ("L", "RGB"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def each_plain(dataset: "Dataset") -> Iterator[Image.Image]:
+    """The pictures of a data set, plain, decoded one at a time.
+
+    Args:
+        dataset: Has an ``image`` column.
+
+    Yields:
+        Each picture as `to_plain` makes it.
+
+    Raises:
+        ValueError: A picture is missing or torn, or `to_plain` refuses it; names its row.
+    """
+    row = 0
+    try:
+        for entry in dataset.select_columns("image"):
+            if entry["image"] is None:
+                raise ValueError("there is none (None)")
+            yield to_plain(entry["image"])
+            row += 1
+    except Exception as error:  # Pillow's readers raise what they like at torn files
+        raise ValueError(
+            f"The picture in row {row} cannot be used: {error}. Mend it or leave the row out."
+        ) from error
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:

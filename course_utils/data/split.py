@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from course_utils.data.duplicates import THRESHOLD, find_duplicates
+from course_utils.validate import check_whole
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -24,8 +25,9 @@ def hold_out(dataset: "Dataset", count: int, seed: int = 0) -> tuple["Dataset", 
         The pictures to train on, and the `count` held-out ones that training never sees.
 
     Raises:
+        TypeError: `count` or `seed` is not a whole number.
         ValueError: `count` leaves one of the two parts without pictures of a label, which is
-            named.
+            named; or there are no labels, or `seed` is negative.
 
     Source:
         ``datasets.Dataset.train_test_split``, which is scikit-learn's
@@ -33,6 +35,7 @@ def hold_out(dataset: "Dataset", count: int, seed: int = 0) -> tuple["Dataset", 
 
     Chapter: 1, "The data".
     """
+    count, seed = _checked(dataset, count, seed)
     names = dataset.features["label"].names
     sizes = Counter(dataset["label"][:])  # labels without a picture have no share
     if not sizes or not len(sizes) <= count <= len(dataset) - len(sizes):
@@ -77,14 +80,16 @@ def hold_out_groups(
         The pictures to train on, and at most `count` held-out ones, without a copy between.
 
     Raises:
+        TypeError: `count` or `seed` is not a whole number.
         ValueError: A row is in two groups or does not exist, or a label cannot have pictures
-            on both sides.
+            on both sides; or there are no labels, or `seed` is negative.
 
     Source:
         scikit-learn's ``StratifiedGroupKFold`` for the idea.
 
     Chapter: the page "The pictures", "Is every picture there once?".
     """
+    count, seed = _checked(dataset, count, seed)
     # Our own: scikit-learn's StratifiedGroupKFold knows folds, no count that must not be passed,
     # and gives a label with few groups to one side alone; its GroupShuffleSplit has no strata.
     labels = np.array(dataset["label"][:])
@@ -108,6 +113,19 @@ def hold_out_groups(
         held += some
     learn = np.setdiff1d(np.arange(len(labels)), held)
     return dataset.select(learn), dataset.select(sorted(held))
+
+
+def _checked(dataset: "Dataset", count: int, seed: int) -> tuple[int, int]:
+    """The two numbers of a split; refuse others, and a data set without labels."""
+    if "label" not in dataset.column_names:
+        raise ValueError(
+            f"The data set has no column 'label', only {dataset.column_names}; a split keeps the "
+            "shares of the labels. Load it with load_images."
+        )
+    count, seed = check_whole("count", count), check_whole("seed", seed)
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; use 0 or more.")
+    return count, seed
 
 
 def _fill(units: list[list[int]], quota: int) -> list[int]:

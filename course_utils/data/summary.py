@@ -69,7 +69,7 @@ def classes(names: Sequence[str], labels: Iterable[int]) -> str:
         Such as ``"2 classes: 0 cat (12), 1 dog (9)"``; of more than 24, the first and the last.
     """
     count = Counter(labels)
-    each = [f"{number} {name} ({count[number]:,})" for number, name in enumerate(names)]
+    each = [f"{k} {readable(name) or repr('')} ({count[k]:,})" for k, name in enumerate(names)]
     if len(each) > 24:
         each = [*each[:12], "…", each[-1]]
     return f"{len(names):,} class{'es' * (len(names) != 1)}: {', '.join(each)}"

@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from course_utils.data.plain import to_plain
+from course_utils.data.plain import each_plain
+from course_utils.validate import check_count
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -84,30 +85,47 @@ def prepare(
         An `ImageTensors` that takes ``N * channels * image_size**2`` bytes.
 
     Raises:
-        ValueError: `image_size` or `channels` cannot be, or the data set is empty.
+        TypeError: `image_size` is not a whole number, or `flip` is neither True nor False.
+        ValueError: `image_size` or `channels` cannot be, the data set is empty or has no
+            pictures or no named labels, or a picture cannot be used, whose row is named.
 
     Source:
         The preprocessing that the Hugging Face butterflies tutorial does anew in each epoch.
 
     Chapter: 1, "The data".
     """
-    if image_size < 1 or channels not in (1, 3):
-        raise ValueError(f"image_size {image_size} and channels {channels}: want >= 1, and 1 or 3.")
-    if len(dataset) == 0:
-        raise ValueError("The data set is empty; there is no picture to prepare.")
-    pictures = [
-        _square(row["image"], image_size, channels) for row in dataset.select_columns("image")
-    ]
+    size = check_count("image_size", image_size)
+    if isinstance(channels, bool) or channels not in (1, 3):
+        raise ValueError(f"channels is {channels!r}; use 1 for grey or 3 for RGB.")
+    if not isinstance(flip, bool):
+        raise TypeError(f"flip is {flip!r}; it must be True or False.")
+    _check_columns(dataset)
+    pictures = [_square(image, size, channels) for image in each_plain(dataset)]
     labels = torch.tensor(dataset["label"][:], dtype=torch.int64)
     names = tuple(dataset.features["label"].names)
     return ImageTensors(torch.stack(pictures), labels, names, flip)
+
+
+def _check_columns(dataset: "Dataset") -> None:
+    """Refuse what has no pictures, or no labels with names."""
+    features = getattr(dataset, "features", None) or {}
+    kinds = {name: type(features.get(name)).__name__ for name in ("image", "label")}
+    if kinds != {"image": "Image", "label": "ClassLabel"}:
+        raise ValueError(
+            f"dataset is a {type(dataset).__name__} with the columns {dict(features)}; it must "
+            "have a column 'image' of pictures and a column 'label' of named classes, as "
+            "load_images gives. Of labels without names dataset.class_encode_column('label') "
+            "makes some with."
+        )
+    if len(dataset) == 0:
+        raise ValueError("The data set is empty; there is no picture to prepare.")
 
 
 def _square(image: Image.Image, size: int, channels: int) -> Tensor:
     """One picture as uint8 of shape (C, size, size): its central square, resized."""
     from torchvision.transforms.v2 import functional as F
 
-    image = to_plain(image).convert("L" if channels == 1 else "RGB")
+    image = image.convert("L" if channels == 1 else "RGB")
     image = F.center_crop(image, [min(image.size)])
     image = F.resize(image, [size, size], F.InterpolationMode.BICUBIC, antialias=True)
     return F.pil_to_tensor(image)

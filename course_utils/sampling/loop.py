@@ -1,7 +1,8 @@
 """From noise to pictures: the sampling loop, for schedulers of ours and of diffusers."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from course_utils.models.base import Denoiser, dtype_of, height_and_width
 from course_utils.sampling.base import SamplingScheduler
+from course_utils.validate import check_whole
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,25 @@ def initial_noise(
 
     Chapter: 1, "Sampling".
     """
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    generators = [torch.Generator().manual_seed(_seed(seed)) for seed in seeds]
     noise = [torch.randn(tuple(shape), generator=generator) for generator in generators]
     return torch.stack(noise), generators
+
+
+def _seed(seed: Any) -> int:
+    """One of the seeds, as a number that a generator takes."""
+    number = check_whole("a seed", seed)
+    if not -(2**63) <= number < 2**64:
+        raise ValueError(f"a seed is {number}; use whole numbers from 0 up to 2**64 - 1.")
+    return number
 
 
 def _check(model: Denoiser, class_labels: Sequence[int] | None, seeds: Sequence[int]) -> None:
     """Refuse what would fail later with a message that does not name the cause."""
     num_classes = model.config.num_class_embeds
+    for name, given in (("seeds", seeds), ("class_labels", class_labels)):
+        if given is not None and not (hasattr(given, "__len__") and hasattr(given, "__iter__")):
+            raise TypeError(f"{name} is {given!r}; give a list with one for each picture.")
     if len(seeds) == 0:
         raise ValueError("seeds is empty; give one seed for each picture you want.")
     if num_classes is None and class_labels is not None:
@@ -70,7 +83,8 @@ def _check(model: Denoiser, class_labels: Sequence[int] | None, seeds: Sequence[
     if class_labels is None or len(class_labels) != len(seeds):
         found = "none" if class_labels is None else len(class_labels)
         raise ValueError(f"The model wants one label per picture: {len(seeds)}, not {found}.")
-    wrong = [int(label) for label in class_labels if not 0 <= int(label) < num_classes]
+    numbers = [check_whole("a label in class_labels", label) for label in class_labels]
+    wrong = [label for label in numbers if not 0 <= label < num_classes]
     if wrong:
         raise ValueError(f"class_labels holds {wrong[0]}; labels run from 0 to {num_classes - 1}.")
 
@@ -104,6 +118,7 @@ def sample(
         A `Samples` with ``images`` in [-1, 1], on the CPU.
 
     Raises:
+        TypeError: A seed, a label or the number of steps is not a whole number.
         ValueError: No seeds; labels missing, too many, out of range, or not wanted; more
             steps than the scheduler has.
 
@@ -117,7 +132,7 @@ def sample(
     device = next(model.parameters()).device
     height, width = height_and_width(model.config.sample_size)
     noise, generators = initial_noise((model.config.in_channels, height, width), seeds)
-    labels = None if class_labels is None else torch.as_tensor(class_labels, device=device)
+    labels = None if class_labels is None else torch.tensor([*map(int, class_labels)]).to(device)
     noise_scheduler.set_timesteps(num_inference_steps)
     # Schedulers that count in sigma start from stronger noise, and show the network less of it.
     dtype = dtype_of(model)
@@ -125,20 +140,29 @@ def sample(
     x = x * getattr(noise_scheduler, "init_noise_sigma", 1.0)
     shown = getattr(noise_scheduler, "scale_model_input", lambda sample, timestep: sample)
     fresh = _takes_generators(noise_scheduler, generators)
-    was_training = model.training
-    model.eval()
     steps, predictions = [x.cpu()], []
-    for t in tqdm(noise_scheduler.timesteps, desc="sampling", disable=not progress):
-        model_output = model(shown(x, t).to(dtype), t, class_labels=labels).sample
-        out = noise_scheduler.step(model_output.to(x.dtype), t, x, **fresh)
-        x = out.prev_sample
-        if keep_steps:
-            steps.append(x.cpu())
-            predictions.append(_guess_of(out, noise_scheduler).cpu())
-    model.train(was_training)
+    with _evaluating(model):
+        for t in tqdm(noise_scheduler.timesteps, desc="sampling", disable=not progress):
+            model_output = model(shown(x, t).to(dtype), t, class_labels=labels).sample
+            out = noise_scheduler.step(model_output.to(x.dtype), t, x, **fresh)
+            x = out.prev_sample
+            if keep_steps:
+                steps.append(x.cpu())
+                predictions.append(_guess_of(out, noise_scheduler).cpu())
     images = x.float().clamp(-1, 1).cpu()
     timesteps = noise_scheduler.timesteps.tolist()
     return Samples(images, timesteps, steps if keep_steps else [], predictions)
+
+
+@contextmanager
+def _evaluating(model: Denoiser) -> Iterator[None]:
+    """A network in evaluation mode; afterwards, failed or not, it is in the mode it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def _takes_generators(noise_scheduler: SamplingScheduler, generators: list[Any]) -> dict[str, Any]:

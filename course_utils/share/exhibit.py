@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from course_utils.data import ImageTensors, image_grid, load_images, prepare
-from course_utils.files import fingerprint, write_whole
+from course_utils.files import fingerprint, spelled_out, write_whole
 from course_utils.metrics import PictureReader, copy_score, nearest
 from course_utils.models.gallery import CARD, FOLDER
 from course_utils.sampling import quick_scheduler, sample
+from course_utils.screen import tell
 from course_utils.training import Recipe, recipe
 from course_utils.training.checkpoints import checkpoints, read_checkpoint
 from course_utils.training.config import check_same_run
@@ -125,7 +126,7 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
         ValueError: There is no such recipe, or the run is of another one, or is not finished.
     """
     chosen = recipe(name, "overnight")
-    found = checkpoints(Path(run).expanduser() / "checkpoints")
+    found = checkpoints(spelled_out("the run folder", run) / "checkpoints")
     if not found:
         raise ValueError(f"{run} has no checkpoints; train first, with --output-dir {run}.")
     about, tensors = read_checkpoint(found[-1])
@@ -237,5 +238,5 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -m course_utils exhibit RECIPE RUN-FOLDER", file=sys.stderr)
         return 2
     name, run = arguments
-    print(f"the network is in {exhibit(name, run)}")
+    tell(f"the network is in {exhibit(name, run)}")
     return 0

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.data.pixels import image_grid
-from course_utils.files import write_whole
+from course_utils.files import spelled_out, write_whole
 from course_utils.noise.process import NoiseScheduler
 from course_utils.share.portable import CODE, carries_code, network_code, portable_scheduler
 
@@ -59,7 +59,10 @@ def save_model(
         as ``README.md``, ``samples.png``, and ``training.json``.
 
     Raises:
-        ValueError: Others could not load the network or the scheduler; nothing was written.
+        ValueError: Others could not load the network or the scheduler, or the folder can be
+            none; nothing was written.
+        FileExistsError: The folder has files of these names that no saved model is made of;
+            nothing was written.
         HubError: What was written does not load, or not as the same model.
         OSError: Something could not be written; the message names the file.
 
@@ -76,9 +79,10 @@ def save_model(
     picture = io.BytesIO()
     image_grid(large).save(picture, "png")
     numbers = {"config": asdict(config), "losses": [float(loss) for loss in losses]}
-    folder = Path(folder)
-    write_whole(folder / "samples.png", picture.getvalue())
+    folder = _own(spelled_out("folder", folder))
+    # First what marks the folder as ours, so that a save that breaks off can be repeated.
     write_whole(folder / "training.json", json.dumps(numbers, indent=1).encode())
+    write_whole(folder / "samples.png", picture.getvalue())
     write_whole(folder / "README.md", str(card).encode())
     with _quietly():
         pipeline: Any = DDPMPipeline(unet=model, scheduler=scheduler)
@@ -88,6 +92,24 @@ def save_model(
         index = json.loads((folder / INDEX).read_bytes()) | {"unet": [CODE, type(model).__name__]}
         write_whole(folder / INDEX, json.dumps(index, indent=2).encode())
     _check_same(folder, load_saved(folder), model, scheduler)
+    return folder
+
+
+def _own(folder: Path) -> Path:
+    """Refuse to write over files that `save_model` has not made; an older model is replaced."""
+    names = ("README.md", "samples.png", "training.json", INDEX, "unet", "scheduler")
+    there = [name for name in names if (folder / name).exists()]
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; choose another folder. Nothing was written.")
+    try:
+        ours = json.loads((folder / "training.json").read_bytes()).keys() == {"config", "losses"}
+    except (OSError, ValueError, AttributeError):
+        ours = False
+    if there and not ours:
+        raise FileExistsError(
+            f"{folder} holds {', '.join(there)}, and is no saved model: saving would write over "
+            "it. Choose another folder, or move that away. Nothing was written."
+        )
     return folder
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from course_utils.files import write_whole
+from course_utils.files import spelled_out, write_whole
 from course_utils.share.folder import WEIGHTS, HubError, load_saved
 
 PARTS = ("README.md", "model_index.json", "samples.png", "training.json", "scheduler/*", "unet/*")
@@ -61,7 +61,7 @@ def push_to_hub(
     """
     from huggingface_hub import HfApi, get_token
 
-    folder = Path(folder)
+    folder = spelled_out("folder", folder)
     _check_complete(folder)
     token = get_token()
     if token is None:

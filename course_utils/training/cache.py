@@ -22,6 +22,7 @@ from course_utils.data.tensors import ImageTensors
 from course_utils.files import cache_folder, digest, write_whole
 from course_utils.noise import process, targets
 from course_utils.noise.process import NoiseScheduler
+from course_utils.screen import tell
 from course_utils.training import batches, loop, loss, state
 from course_utils.training.config import TrainingConfig
 from course_utils.training.fingerprint import fingerprint
@@ -93,7 +94,7 @@ def trained(
         try:
             run = _load(path, recipe, model)
         except Exception as error:
-            print(f"the kept run {path.name} cannot be used: {error} It is trained anew.")
+            tell(f"the kept run {path.name} cannot be used: {error} It is trained anew.")
         else:
             print(f"loaded {path.name} ({config.num_steps} updates), trained in an earlier run")
             return run
@@ -103,7 +104,7 @@ def trained(
     try:
         _save(path, recipe, run)
     except OSError as error:
-        print(f"; not kept for the next time ({error.strerror or error})")
+        tell(f"; not kept for the next time ({error.strerror or error})")
     else:
         print(f"; kept as {path.name}")
     return run

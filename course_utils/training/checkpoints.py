@@ -110,7 +110,10 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     try:
         about = json.loads((path / _ABOUT).read_text(encoding="utf-8"))
-        return about, load_file(path / _STATE)
+        tensors = load_file(path / _STATE)
+        if not isinstance(about, dict) or about.get("step") != len(tensors.get("losses", "")):
+            raise ValueError(f"{_ABOUT} and {_STATE} do not belong together")
+        return about, tensors
     except (OSError, SafetensorError, ValueError) as error:
         # Beside it; or in it, where it is the folder of a run or of its checkpoints.
         beside = [*checkpoints(path.parent), *checkpoints(path / "checkpoints"), *checkpoints(path)]

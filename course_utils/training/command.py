@@ -14,6 +14,8 @@ from typing import Any
 import tyro
 
 from course_utils.budget import BUDGETS, current_budget
+from course_utils.files import spelled_out
+from course_utils.screen import tell
 from course_utils.training.config import TrainingConfig
 from course_utils.training.distributed import first_process
 from course_utils.training.folder import NAMES, RunFolder
@@ -72,7 +74,7 @@ def read(arguments: Sequence[str]) -> tuple[Recipe, Options]:
         Paths that begin with ``~`` are spelled out.
 
     Raises:
-        ValueError: There is no such recipe.
+        ValueError: There is no such recipe, or a path is none or leads to no home folder.
     """
     name, *rest = arguments
     program = f"python -m course_utils train {name}"
@@ -86,18 +88,19 @@ def read(arguments: Sequence[str]) -> tuple[Recipe, Options]:
         args=rest,
         default=Options(budget=budget, settings=chosen.config),
     )
+    output_dir = _spelled_out("--output-dir", options.settings.output_dir)
     options = replace(
         options,
-        source=_spelled_out(options.source),
-        resume_from=_spelled_out(options.resume_from),
-        settings=replace(options.settings, output_dir=_spelled_out(options.settings.output_dir)),
+        source=_spelled_out("--source", options.source),
+        resume_from=_spelled_out("--resume-from", options.resume_from),
+        settings=replace(options.settings, output_dir=output_dir),
     )
     return replace(chosen, config=options.settings), options
 
 
-def _spelled_out(path: str | None) -> str | None:
+def _spelled_out(option: str, path: str | None) -> str | None:
     """A path without ``~``, which the shell leaves as it is in ``--output-dir=~/run``."""
-    return str(Path(path).expanduser()) if path and path.startswith("~") else path
+    return path if path is None else str(spelled_out(option, path))
 
 
 def _list_recipes(arguments: Sequence[str]) -> int:
@@ -135,9 +138,9 @@ def run(chosen: Recipe, options: Options) -> None:
     model, noise_scheduler = chosen.model(len(data.names)), chosen.noise_scheduler()
     if first:
         parameters = sum(p.numel() for p in model.parameters())
-        print(f"{chosen.name}: {len(data):,} pictures, a network of {parameters:,} parameters")
+        tell(f"{chosen.name}: {len(data):,} pictures, a network of {parameters:,} parameters")
         for name, value in asdict(config).items():
-            print(f"  {name:28} {value}")
+            tell(f"  {name:28} {value}")
     resume = options.resume_from or options.resume
     done = train(config, model, noise_scheduler, data, resume=resume)
     if first:
@@ -145,7 +148,7 @@ def run(chosen: Recipe, options: Options) -> None:
         pipeline: Any = DDPMPipeline(unet=done.ema_model, scheduler=noise_scheduler)
         with folder.locked(), folder.replacing("model") as part:
             pipeline.save_pretrained(part)
-        print(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder.path / 'model'}")
+        tell(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder.path / 'model'}")
     PartialState().destroy_process_group()
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_type_hints
 
 from course_utils.training.setting import check_setting, setting
+from course_utils.validate import check_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ class TrainingConfig:
     mixed_precision: Literal["no", "bf16", "fp16"] = setting("no")
     """Full precision is the safe one; fp16 needs a GPU."""
 
-    seed: int = setting(0, at_least=0)
+    seed: int = setting(0, at_least=0, below=2**63)
     """Decides the order of the pictures, the noise and the noise levels."""
 
     output_dir: str | None = setting(None, may_change=True)
@@ -118,17 +119,15 @@ def steps_for_epochs(num_epochs: int, num_images: int, batch_size: int) -> int:
         The tutorials' ``num_epochs * ceil(num_images / batch_size)``.
 
     Raises:
+        TypeError: One of the three is not a whole number.
         ValueError: One of the three is below 1.
 
     Source:
         The Hugging Face butterflies tutorial: 50 epochs of 1,000 pictures at 16 are 3,150.
     """
-    if min(num_epochs, num_images, batch_size) < 1:
-        raise ValueError(
-            f"num_epochs {num_epochs}, num_images {num_images}, batch_size {batch_size}: "
-            f"each must be at least 1."
-        )
-    return num_epochs * math.ceil(num_images / batch_size)
+    num_epochs = check_count("num_epochs", num_epochs)
+    images, batch = check_count("num_images", num_images), check_count("batch_size", batch_size)
+    return num_epochs * math.ceil(images / batch)
 
 
 def check_same_run(before: dict[str, Any], config: TrainingConfig) -> None:

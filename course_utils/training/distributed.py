@@ -114,7 +114,7 @@ def check_processes_announced(config: TrainingConfig) -> None:
     Chapter: the page "Many GPUs, many machines".
     """
     if os.environ.get("WORLD_SIZE"):
-        check_process_count(config, int(os.environ["WORLD_SIZE"]))
+        check_process_count(config, announced_processes())
         return
     for name, place in CLUSTERS.items() if config.num_processes != 1 else ():
         asked = os.environ.get(name, "")
@@ -136,13 +136,22 @@ def announced_processes() -> int:
     Returns:
         The number, 1 where there was no launcher.
 
+    Raises:
+        WrongProcessCountError: ``WORLD_SIZE`` is no number from 1 up.
+
     Source:
         The documentation of torchrun; ``accelerate.utils.launch``.
 
     Chapter: the page "Many GPUs, many machines".
     """
-    if os.environ.get("WORLD_SIZE"):
-        return int(os.environ["WORLD_SIZE"])
+    told = os.environ.get("WORLD_SIZE")
+    if told and not (told.isdecimal() and int(told) > 0):
+        raise WrongProcessCountError(
+            f"The environment variable WORLD_SIZE is {told!r}, which is no number of processes. "
+            f"Unset it. {_REMEDY}"
+        )
+    if told:
+        return int(told)
     launched = "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ
     return 2 if launched else 1
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from course_utils.files import write_whole
+from course_utils.files import spelled_out, write_whole
 
 NAMES = ("checkpoints", "samples", "logs", "model")
 """What a run makes in its folder."""
@@ -33,7 +33,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+        self.path = spelled_out("output_dir", path)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -70,10 +70,13 @@ class RunFolder:
             ValueError: The list is damaged.
         """
         try:
-            return set(json.loads((self.path / "run.json").read_text(encoding="utf-8"))["made"])
+            made = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["made"]
+            if not isinstance(made, list) or not all(isinstance(name, str) for name in made):
+                raise ValueError("what it lists as made are no names")
+            return set(made)
         except FileNotFoundError:
             return set()
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{self.path / 'run.json'} cannot be read ({error}), so that nobody knows which "
                 f"files are a run's. Choose another output_dir, or delete this folder yourself."
@@ -117,10 +120,12 @@ class RunFolder:
         found = [p for name in NAMES for p in _files(self.path / name) if not self._ours(p, made)]
         if found:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            listed = (self.path / "run.json").exists()
+            lost = "" if listed else " (There is no run.json, which lists what a run has made.)"
             raise FileExistsError(
                 f"output_dir {self.path} has files where a run would write, and no run made them: "
-                f"{found[0].relative_to(self.path).as_posix()}{more}. Move them, or choose another "
-                f"output_dir. Nothing was changed."
+                f"{found[0].relative_to(self.path).as_posix()}{more}.{lost} Move them, or choose "
+                f"another output_dir. Nothing was changed."
             )
 
     def has(self, name: str) -> bool:

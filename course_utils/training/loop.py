@@ -181,13 +181,15 @@ def check_fit(model: Denoiser, data: ImageTensors, config: TrainingConfig | None
 
     Raises:
         ValueError: The channels differ, the size cannot be halved often enough or is not the
-            one that was asked for, or a label lies outside the network's classes.
+            one that was asked for, a label lies outside the network's classes, or `data` was
+            not made by `prepare`.
 
     Source:
         The errors of a beginner.
 
     Chapter: 1, "What can go wrong".
     """
+    _check_data(data)
     channels, height, width = data.images.shape[1:]
     if channels != model.config.in_channels:
         raise ValueError(
@@ -210,13 +212,34 @@ def check_fit(model: Denoiser, data: ImageTensors, config: TrainingConfig | None
     _check_labels(model.config.num_class_embeds, data, dropout)
 
 
+def _check_data(data: ImageTensors) -> None:
+    """Refuse pictures that were not made by `prepare` and are read wrongly or not at all."""
+    images, labels = data.images, data.labels
+    if images.dtype != torch.uint8 or images.ndim != 4 or len(images) == 0:
+        raise ValueError(
+            f"The pictures are {images.dtype} of shape {tuple(images.shape)}; they must be uint8, "
+            "0 to 255, of shape (N, C, H, W), N at least 1, as prepare() gives them."
+        )
+    whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    if not whole or tuple(labels.shape) != (len(images),):
+        raise ValueError(
+            f"The labels are {labels.dtype} of shape {tuple(labels.shape)}; {len(images)} pictures "
+            f"want whole numbers of shape ({len(images)},), as prepare() gives them."
+        )
+
+
 def _check_labels(num_classes: int | None, data: ImageTensors, label_dropout: float) -> None:
     """Refuse labels that the network has no class for, the class for "no label" included."""
     if num_classes is None:
         if label_dropout > 0:
             raise ValueError(f"label_dropout is {label_dropout}, but the network has no classes.")
         return
-    largest = int(data.labels.max())
+    smallest, largest = int(data.labels.min()), int(data.labels.max())
+    if smallest < 0:
+        raise ValueError(
+            f"The labels go down to {smallest}, and classes count from 0: leave pictures without "
+            "a label out, or take a network without classes."
+        )
     if largest >= num_classes:
         raise ValueError(f"The labels go up to {largest}, but num_class_embeds is {num_classes}.")
     if label_dropout > 0 and largest == num_classes - 1:

@@ -17,7 +17,9 @@ import torch
 
 from course_utils.data.pixels import image_grid
 from course_utils.data.tensors import ImageTensors
+from course_utils.files import spelled_out
 from course_utils.noise.process import NoiseScheduler
+from course_utils.screen import tell
 from course_utils.threads import machine
 from course_utils.training import tracking
 from course_utils.training.checkpoints import (
@@ -62,7 +64,7 @@ class Output:
         self.checkpoints = self.folder.path / "checkpoints"
         self.accelerator_options = tracking.tracker_options(config, self.folder.path)
         self.about = fingerprint(model, noise_scheduler, data)
-        self.resume = resume if isinstance(resume, bool) else Path(resume).expanduser()
+        self.resume = resume if isinstance(resume, bool) else spelled_out("resume", resume)
         self.start: Path | None = None
         self.written: Path | None = None
         self.ema_model: Network | None = None
@@ -97,7 +99,12 @@ class Output:
             if self.start is not None:
                 before, tensors = read_checkpoint(self.start)
                 self._check_same(before)
-                state.load(tensors)
+                try:
+                    state.load(tensors)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{self.start} cannot be gone on from: {error}. Resume from another one."
+                    ) from error
                 self.written = self.start
                 self.seconds_before = before.get("seconds", 0.0)
             _check_together(state)  # so that nobody still reads what is cleared away now
@@ -146,9 +153,9 @@ class Output:
         if self.start is None or self.start.resolve().parent != self.checkpoints.resolve():
             self.folder.clear(*NAMES)
         if self.start is not None:
-            print(f"resumed {self.start} after {state.step} of {self.config.num_steps} updates")
+            tell(f"resumed {self.start} after {state.step} of {self.config.num_steps} updates")
         elif self.resume:
-            print(f"there is no checkpoint in {self.checkpoints}: the run starts at update 0")
+            tell(f"there is no checkpoint in {self.checkpoints}: the run starts at update 0")
 
     def after_update(self, state: TrainingState) -> None:
         """Keep what is due after an update, the checkpoint first.

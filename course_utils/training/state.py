@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from course_utils.models.base import Denoiser
 from course_utils.training.config import TrainingConfig
 
+_AVERAGES = ("exp_avg", "exp_avg_sq")  # what AdamW remembers of each weight
+
 
 class Network(Denoiser, Protocol):
     """A network that can be trained: its weights can be read and written. Any PyTorch module."""
@@ -119,7 +121,11 @@ class TrainingState:
 
         Args:
             tensors: What `tensors` gave.
+
+        Raises:
+            ValueError: It is not of this network, or not all of it; nothing was changed.
         """
+        self._check(tensors)
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             part, _, rest = name.partition(".")
@@ -138,6 +144,24 @@ class TrainingState:
         self.losses[:] = parts["losses"][""].tolist()
         self.ema.optimization_step = self.step
         self._start_lr_scheduler(self.optimizer.optimizer, self.step)
+
+    def _check(self, tensors: dict[str, Tensor]) -> None:
+        """Refuse numbers that are missing, left over, or of another shape, by name."""
+        found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        wanted = {name: tuple(tensor.shape) for name, tensor in self.tensors().items()}
+        wanted["losses"] = (len(tensors.get("losses", "")),)
+        begun = {name.split(".")[1] for name in found if name.startswith("optimizer.")}
+        for k, shadow in enumerate(self.ema.shadow_params):
+            if str(k) in begun:  # a weight that learns nothing, AdamW knows nothing of
+                wanted |= {f"optimizer.{k}.{slot}": tuple(shadow.shape) for slot in _AVERAGES}
+                wanted[f"optimizer.{k}.step"] = ()
+        wrong = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))
+        wrong = wrong if begun else [*wrong, "optimizer"]
+        if wrong:
+            told = [f"{n}: {found.get(n, 'none')}, not {wanted.get(n, 'none')}" for n in wrong[:3]]
+            raise ValueError(
+                f"{len(wrong)} of its parts are not those of this run ({'; '.join(told)})"
+            )
 
     def result(self) -> TrainingRun:
         """The run as it stands.

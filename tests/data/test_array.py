@@ -145,11 +145,62 @@ def test_arrays_that_are_no_pictures_are_refused(tmp_path, array, told):
 
 @pytest.mark.parametrize(
     "labels",
-    [np.arange(4), np.array([0, 1, -1]), np.array([0, 1, 0.5]), np.ones((3, 2)), np.zeros((3, 2))],
+    [
+        np.arange(4),
+        np.array([0, 1, -1]),
+        np.array([0, 1, 0.5]),
+        np.array([0, 1, np.inf]),
+        np.array([0, 1, np.nan]),
+        np.array([0, 1, 1e300]),
+        np.array(3),
+        np.arange(3)[None],
+        np.ones((3, 2)),
+        np.zeros((3, 2)),
+    ],
 )
 def test_labels_that_do_not_fit_the_pictures_are_refused(tmp_path, labels):
     with pytest.raises(ValueError, match=r"mine_labels.npy holds .* 3 whole numbers"):
         load(tmp_path, np.zeros((3, 16, 16, 3), np.uint8), labels)
+
+
+def test_large_labels_keep_their_names(tmp_path):
+    large = np.array([2**63, 0, 0, 0, 0, 5], np.uint64)
+    for stored in (large, large.astype(float)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            names = load(tmp_path, COLOUR, stored).features["label"].names
+        assert names == ["0", "5", str(2**63)]
+
+
+def test_a_link_to_labels_that_are_gone_is_named(tmp_path):
+    (tmp_path / "mine_labels.npy").symlink_to(tmp_path / "gone.npy")
+    with pytest.raises(ValueError, match=r"mine_labels\.npy cannot be read as an array: .*No such"):
+        load(tmp_path, COLOUR)
+
+
+def test_words_may_be_stored_as_bytes(tmp_path):
+    words = np.array(["dog", "caf\u00e9", "dog", "dog", "dog", "dog"])
+    loaded = load(tmp_path, COLOUR, np.char.encode(words, "utf-8"))
+    assert loaded.features["label"].names == ["caf\u00e9", "dog"]
+
+
+def test_what_is_neither_numbers_nor_words_is_no_label(tmp_path):
+    days = np.arange(6).astype("datetime64[D]")
+    with pytest.raises(ValueError, match=r"mine_labels\.npy is not one array of numbers or words,"):
+        load(tmp_path, COLOUR, days)
+    with pytest.raises(ValueError, match=r"mine\.npy is not one array of numbers, as"):
+        load(tmp_path, days)
+
+
+def test_odd_names_are_told_in_one_line(tmp_path, capsys):
+    words = np.array(["x\ny", "", "a", "a", "a", "a"])
+    np.save(tmp_path / "a\nb.npy", COLOUR)
+    np.save(tmp_path / "a\nb_labels.npy", words)
+    load_images("sprites", source=tmp_path / "a\nb.npy")
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert "3 classes: 0 '' (1), 1 a (4), 2 x\\ny (1)" in printed
+    assert "labels from a\\nb_labels.npy" in printed
 
 
 def test_labels_of_another_name_are_named_as_not_used(tmp_path, capsys):
@@ -163,6 +214,152 @@ def test_labels_of_another_name_are_named_as_not_used(tmp_path, capsys):
     assert "not used: captions.json, labels.npy, mine.csv and 1 more" in printed
     assert "yours" not in printed
     assert "notes" not in printed
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Labels.txt",
+        "my_targets.csv",
+        "caption.json",
+        "classes.txt",
+        "METADATA.csv",
+        "annotations.x",
+        "y.npy",
+        "y_train.npy",
+        "y-1.npy",
+        "mine.txt",
+        "mine_y.npy",
+        "mine-2.csv",
+    ],
+)
+def test_every_name_that_looks_like_labels_is_named(tmp_path, capsys, name):
+    (tmp_path / name).touch()
+    (tmp_path / "labels_folder").mkdir()
+    load(tmp_path, COLOUR)
+    assert capsys.readouterr().out.endswith(f"; beside it and not used: {name}\n")
+
+
+@pytest.mark.parametrize("name", ["yellow.npy", "mines.csv", "other_labels.npy", "notes.txt"])
+def test_other_names_are_not(tmp_path, capsys, name):
+    np.save(tmp_path / "other.npy", COLOUR)
+    if not (tmp_path / name).exists():
+        (tmp_path / name).touch()
+    load(tmp_path, COLOUR)
+    assert capsys.readouterr().out.endswith("; no mine_labels.npy\n")
+
+
+def test_the_whole_line_of_an_array(tmp_path, capsys):
+    load(tmp_path, COLOUR, np.array([0, 0, 1, 1, 1, 1]))
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'mine.npy'}: 6 colour pictures; 2 classes: 0 0 (2), 1 1 (4); 10×12 pixels; "
+        "not square, prepare() keeps the middle; labels from mine_labels.npy\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (
+            np.full((2, 4, 4, 3), 300, np.uint16),
+            "holds uint16 of shape (2, 4, 4, 3), values 300 to 300; pictures are uint8, 0 to 255, "
+            "of shape (N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Do this to them, and save "
+            "them anew:\n    pictures = (pictures / 1023 * 255).round().astype('uint8')  # 10 bits",
+        ),
+        (
+            np.full((2, 4, 4, 3), 0.5),
+            "holds float64 of shape (2, 4, 4, 3), values 0.5 to 0.5; pictures are uint8, 0 to 255, "
+            "of shape (N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Do this to them, and save "
+            "them anew:\n    pictures = (pictures * 255).round().astype('uint8')  # from 0 to 1",
+        ),
+        (
+            np.full((2, 3, 8, 8), 1, np.uint8),
+            "holds uint8 of shape (2, 3, 8, 8), values 1 to 1; pictures are uint8, 0 to 255, of "
+            "shape (N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Do this to them, and save them "
+            "anew:\n    pictures = pictures.transpose(0, 2, 3, 1)  # channels last",
+        ),
+        (
+            np.full((2, 64), 9, np.uint8),
+            "holds uint8 of shape (2, 64), values 9 to 9; pictures are uint8, 0 to 255, of shape "
+            "(N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Do this to them, and save them anew:"
+            "\n    pictures = pictures.reshape(-1, 8, 8)  # rows of pixels are grey pictures",
+        ),
+        (
+            np.full((5, 4, 3), 9, np.uint8),
+            "holds uint8 of shape (5, 4, 3), values 9 to 9; pictures are uint8, 0 to 255, of shape "
+            "(N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Do this to them, and save them anew:"
+            "\n    pictures = pictures[None]  # one picture is a set of one",
+        ),
+        (
+            np.full((2, 65), 9, np.uint8),
+            "holds uint8 of shape (2, 65), values 9 to 9; pictures are uint8, 0 to 255, of shape "
+            "(N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Bring the axes into that order.",
+        ),
+        (
+            np.full((2, 4, 4, 3), np.nan),
+            "holds float64 of shape (2, 4, 4, 3), values nan to nan; pictures are uint8, 0 to 255, "
+            "of shape (N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Some values are NaN or "
+            "infinite: find out where those come from.",
+        ),
+        (np.zeros((0, 4, 4), np.uint8), "holds no pictures: its shape is (0, 4, 4)."),
+        (np.array(["a"]), "is not one array of numbers, as numpy.save writes it."),
+    ],
+)
+def test_a_refusal_to_the_letter(tmp_path, array, says):
+    with pytest.raises(ValueError, match="mine") as error:
+        load(tmp_path, array)
+    assert str(error.value) == f"{tmp_path / 'mine.npy'} {says}"
+
+
+def test_a_refusal_of_labels_to_the_letter(tmp_path):
+    with pytest.raises(ValueError, match="mine") as error:
+        load(tmp_path, COLOUR, np.arange(4))
+    assert str(error.value) == (
+        f"{tmp_path / 'mine_labels.npy'} holds int64 of shape (4,); for 6 pictures it must hold 6 "
+        "whole numbers from 0 or words, or 6 rows with a single 1 and else zeros."
+    )
+
+
+@pytest.mark.parametrize(
+    ("highest", "bits"),
+    [
+        (255, 0),
+        (256, 10),
+        (1023, 10),
+        (1024, 12),
+        (4095, 12),
+        (4096, 14),
+        (16383, 14),
+        (16384, 16),
+        (65535, 16),
+    ],
+)
+def test_the_depth_is_the_least_that_holds_the_values(tmp_path, highest, bits):
+    deep = np.zeros((2, 4, 4, 3), np.uint16)
+    deep[0, 0, 0] = highest
+    with pytest.raises(ValueError, match=f"# {bits} bits" if bits else "fit already"):
+        load(tmp_path, deep)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (-1, 1, "from -1 to 1"),
+        (-0.1, 0, "from -1 to 1"),
+        (-1, 1.1, "from lowest to highest"),
+        (-1.1, 1, "from lowest to highest"),
+        (0, 1, "from 0 to 1"),
+        (0, 1.1, "fit already"),
+        (0, 255, "fit already"),
+        (-1, 255, "from lowest to highest"),
+        (0, 65536, "from lowest"),
+    ],
+)
+def test_the_range_decides_what_is_advised(tmp_path, low, high, told):
+    values = np.full((2, 4, 4, 3), low, np.float64)
+    values[0] = high
+    with pytest.raises(ValueError, match=f"# (the values )?{told}"):
+        load(tmp_path, values)
 
 
 def test_dark_arrays_are_warned_of_and_others_are_not(tmp_path):

@@ -1,5 +1,7 @@
 """Drawn pictures are drawn once, kept whole, and anew after any change."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -99,6 +101,37 @@ def test_a_write_that_fails_midway_leaves_nothing_behind(monkeypatch, cache):
         dataset = load_drawn("sprites", 10)
     np.testing.assert_array_equal(pixels(dataset), draw_many("sprites", 10, 16)[0])
     assert list(cache.iterdir()) == []
+
+
+def test_refusals_to_the_letter():
+    for count in (4, 1_000_001, 10.5, None):
+        with pytest.raises(ValueError, match="count") as error:
+            load_drawn("sprites", count)
+        told = f"count is {count!r}; ask for 5 (one a kind) to 1,000,000 sprites."
+        assert str(error.value) == told
+    for first in (-1, 1_000_000_000, 0.5):
+        with pytest.raises(ValueError, match="first") as error:
+            load_drawn("sprites", 5, first=first)
+        assert (
+            str(error.value) == f"first is {first!r}; pictures have the numbers 0 to 999,999,999."
+        )
+
+
+def test_what_is_no_whole_number_is_refused_at_once():
+    """``0.5 in range(10**9)`` takes a minute."""
+    started = time.process_time()
+    for first in (0.5, "3", None, True, np.float64(3)):
+        with pytest.raises(ValueError, match="first is"):
+            load_drawn("sprites", 5, first=first)
+    for count in (10.5, "9", True):
+        with pytest.raises(ValueError, match="count is"):
+            load_drawn("sprites", count)
+    assert len(load_drawn("sprites", np.int64(5), first=np.int64(123_456_789))) == 5
+    assert time.process_time() - started < 10
+
+
+def test_the_highest_number_can_be_drawn():
+    assert len(load_drawn("sprites", 5, first=999_999_999)) == 5
 
 
 def test_a_cache_that_cannot_be_is_told_and_the_pictures_come_all_the_same(monkeypatch, tmp_path):

@@ -121,6 +121,12 @@ def test_what_is_no_set_of_pictures_is_refused(pictures, told):
         find_duplicates(pictures)
 
 
+@pytest.mark.parametrize("threshold", ["5", None, [1]])
+def test_a_threshold_that_is_no_number_is_refused(threshold):
+    with pytest.raises(ValueError, match=r"^threshold is .*; it is a distance between 0 and 255"):
+        find_duplicates(np.zeros((2, 8, 8, 3), np.uint8), threshold)
+
+
 @pytest.mark.parametrize("threshold", [-1, 256, float("nan")])
 def test_thresholds_that_cannot_be_are_refused(butterflies, threshold):
     with pytest.raises(ValueError, match=f"threshold is {threshold}"):
@@ -154,8 +160,18 @@ def test_the_leak_is_the_share_of_held_out_pictures_with_a_copy(sprites):
     learn = as_dataset(pictures[:20], [0] * 20, ["a"])
     judge = as_dataset(pictures[[0, 30, 31, 30]], [0] * 4, ["a"])
     assert leaked_share(learn, judge) == 0.25  # two copies among the judges are no leak
-    with pytest.raises(ValueError, match="no held-out"):
+    with pytest.raises(
+        ValueError, match=r"^There are no held-out pictures; hold some out first\.$"
+    ):
         leaked_share(learn, judge.select([]))
+
+
+def test_the_leak_is_counted_as_near_as_it_is_asked_for(sprites):
+    picture = sprites[0][0]
+    nearly = np.clip(picture.astype(int) + 10, 0, 255).astype(np.uint8)
+    learn, judge = as_dataset([picture], [0], ["a"]), as_dataset([nearly], [0], ["a"])
+    assert leaked_share(learn, judge) == leaked_share(learn, judge, 0) == 0
+    assert leaked_share(learn, judge, 11) == 1
 
 
 def marked(labels, names=("a", "b")):
@@ -193,7 +209,33 @@ def test_a_split_that_leaves_a_side_without_a_label_is_refused(count):
         hold_out_groups(marked([0] * 10), [range(10)], 10)  # all of it is one group
 
 
-@pytest.mark.parametrize("groups", [[[0, 1], [1, 2]], [[0, 10]], [[-1, 3]]])
-def test_groups_of_another_set_are_refused(groups):
-    with pytest.raises(ValueError, match="find_duplicates"):
+@pytest.mark.parametrize(
+    ("groups", "row"), [([[0, 1], [1, 2]], 1), ([[0, 10]], 10), ([[3, -1]], -1), ([[5, 6, 6]], 6)]
+)
+def test_groups_of_another_set_are_refused(groups, row):
+    says = (
+        rf"^row {row} of the groups is there twice or is none of the 10 rows; give the groups that "
+        r"find_duplicates found in this data set\.$"
+    )
+    with pytest.raises(ValueError, match=says):
         hold_out_groups(marked([0] * 10), groups, 5)
+
+
+def test_of_two_groups_one_can_be_held_out():
+    for seed in range(4):
+        learn, judge = hold_out_groups(marked([0] * 6), [range(3), range(3, 6)], 3, seed)
+        assert len(learn) == len(judge) == 3
+    with pytest.raises(
+        ValueError,
+        match=r"^count is 2, which leaves 2 pictures of 'a' to hold out\. It comes in 2 groups of "
+        r"copies, the smallest of 3, and both sides need one: choose another count\.$",
+    ):
+        hold_out_groups(marked([0] * 6), [range(3), range(3, 6)], 2)
+
+
+def test_without_a_seed_the_split_is_that_of_seed_0():
+    for how in (lambda d, *s: hold_out(d, 10, *s), lambda d, *s: hold_out_groups(d, [], 10, *s)):
+        first, same, other = (
+            how(marked([0, 1] * 20), *seed)[1]["row"][:] for seed in ((), (0,), (1,))
+        )
+        assert first == same != other

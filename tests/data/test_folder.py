@@ -163,6 +163,34 @@ def test_numbers_stand_in_their_own_order_and_the_mapping_is_printed(tmp_path):
     assert load_folder(tmp_path).features["label"].names[:4] == ["0", "1", "10", "11"]
 
 
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (["10", "-1", "2", "1"], ["-1", "1", "2", "10"]),
+        (["10.5", "9.5", "9"], ["9", "9.5", "10.5"]),
+        (["1", "01", "2"], ["01", "1", "2"]),
+        (["1e3", "2"], ["1e3", "2"]),
+        (["2", "1", "10", "-"], ["-", "1", "10", "2"]),
+    ],
+)
+def test_numbers_below_zero_and_with_a_point_are_numbers_too(tmp_path, names, order):
+    put(tmp_path, *(f"{name}/a.png" for name in names))
+    assert load_folder(tmp_path).features["label"].names == order
+
+
+def test_labels_that_differ_in_case_or_spaces_alone_are_named(tmp_path):
+    put(tmp_path, "Cat/1.png", "cat/2.png", "dog/1.png")
+    if len(list(tmp_path.iterdir())) == 2:
+        pytest.skip("this file system knows one case only")
+    line = said(tmp_path)
+    assert "3 classes: 0 Cat (1), 1 cat (1), 2 dog (1); differ in case or spaces alone" in line
+    assert "and are kept apart: 'Cat', 'cat';" in line
+    put(tmp_path / "other", "cat/1.png", " cat/2.png")
+    assert "kept apart: ' cat', 'cat';" in said(tmp_path / "other")
+    put(tmp_path / "third", "cat/1.png", "dog/2.png")
+    assert "kept apart" not in said(tmp_path / "third")
+
+
 def test_of_very_many_classes_the_first_and_the_last_are_printed(tmp_path):
     put(tmp_path, *(f"{k}/a.png" for k in range(30)))
     assert "30 classes: 0 0 (1)," in said(tmp_path)
@@ -187,6 +215,66 @@ def test_a_folder_without_pictures_says_what_counts_and_what_is_there(tmp_path):
         load_folder(tmp_path)
     assert ".png" in str(error.value)
     assert "a/1.heic" in str(error.value)
+
+
+def test_refusals_to_the_letter(tmp_path):
+    put(tmp_path / "deep", "rose/a.png", "rose/more/b.png")
+    with pytest.raises(ValueError, match="deep") as error:
+        load_folder(tmp_path / "deep")
+    assert str(error.value) == (
+        f"{tmp_path / 'deep'} holds pictures at different depths: rose/more/b.png, rose/a.png. The "
+        "folder that a picture lies in is its label, so put all of them equally deep: into one "
+        "sub-folder for each label, or all into the folder itself."
+    )
+    (tmp_path / "none" / "a").mkdir(parents=True)
+    with pytest.raises(ValueError, match="none") as error:
+        load_folder(tmp_path / "none")
+    assert str(error.value) == (
+        f"{tmp_path / 'none'} holds no pictures, nor do its sub-folders. Files whose names end in "
+        ".jpg, .png or another of Pillow's suffixes count. left out: 1 folder without pictures (a)"
+    )
+    put(tmp_path / "parts", "train/1.png", "test/1.png", "b/1.png", "a.png")
+    with pytest.raises(ValueError, match="parts") as error:
+        load_folder(tmp_path / "parts")
+    assert str(error.value) == (
+        f"{tmp_path / 'parts'} holds the parts of a set (train, test), but b, a.png beside them. "
+        "Give the path of the part to learn from as source."
+    )
+    put(tmp_path / "halves", "val/1.png", "test/1.png")
+    with pytest.raises(ValueError, match="halves") as error:
+        load_folder(tmp_path / "halves")
+    assert str(error.value) == (
+        f"{tmp_path / 'halves'} holds the parts of a set (test, val), but not one that is for "
+        "training. Give the path of the part to learn from as source."
+    )
+
+
+def test_the_whole_line_of_a_folder(tmp_path):
+    put(tmp_path, "2024/cat/1.png", "2025/cat/1.png", "2025/dog/1.png", size=(16, 8))
+    for name in ("notes.txt", "more.TXT", "README", "labels.csv", "Captions.json"):
+        (tmp_path / name).touch()
+    for name in (".git", "empty", "empty/too"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "back").symlink_to(tmp_path)
+    assert said(tmp_path) == (
+        f"{tmp_path}: 3 pictures of 9 files; 2 classes: 0 cat (2), 1 dog (1); "
+        "put together from several folders: cat; "
+        "folders above the labels not used: 2024, 2025; "
+        "16×8 pixels; 3 not square, of which prepare() keeps the middle; "
+        "left out: 2 files .txt (more.TXT, notes.txt), 1 file no suffix (README), "
+        "2 files with labels or captions, not used (Captions.json, labels.csv), "
+        "2 files or folders hidden or a system's (.git, .hidden), "
+        "1 folder without pictures (empty), 1 link to a folder above (back)"
+    )
+
+
+@pytest.mark.parametrize("name", ["train", "Training"])
+@pytest.mark.parametrize("other", ["testing", "eval", "evaluation", "valid", "val", "TEST"])
+def test_every_name_of_a_part_is_known(tmp_path, name, other):
+    put(tmp_path, f"{name}/cat/1.png", f"{other}/cat/1.png")
+    assert labelled(tmp_path) == ["cat"]
+    assert f"1 picture of other parts of the set ({other}/cat/1.png)" in said(tmp_path)
 
 
 def test_a_link_to_a_folder_above_ends_the_way(tmp_path):

@@ -1,6 +1,9 @@
 """Pictures come from the place that was asked for, with the same columns, and never another's."""
 
 import os
+import re
+import subprocess
+import sys
 
 import datasets
 import numpy as np
@@ -10,6 +13,7 @@ from sklearn.datasets import load_digits
 
 from course_utils.data import KINDS, DataUnavailableError, draw_many, hold_out, load_images, prepare
 from course_utils.data.load import HUB_NAMES, OWN_SOURCES
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +245,49 @@ def test_a_path_of_nothing_is_not_the_folder_that_python_runs_in(monkeypatch, tm
     assert load_images("flowers", source=".").features["label"].names == [tmp_path.name]
 
 
+@pytest.mark.parametrize("source", [5, True, b"here", ["here"]])
+def test_a_source_that_is_no_path_is_refused_by_its_value(source):
+    says = f"source is {source!r}, which is neither a name nor a path"
+    with pytest.raises(TypeError, match=re.escape(says)):
+        load_images("flowers", source=source)
+
+
+@pytest.mark.parametrize("source", ["a\0b", "long" * 1000, "long" * 1000 + ".npy", " "])
+def test_a_path_that_cannot_be_is_one_that_is_not_there(source):
+    with pytest.raises(ValueError, match=r"^source is .*check the path; it was looked for at"):
+        load_images("flowers", source=source)
+
+
+@pytest.mark.parametrize("name", [None, ["digits"], "Digits", 3])
+def test_a_name_of_another_kind_is_unknown(name):
+    with pytest.raises(ValueError, match=re.escape(f"There is no data set {name!r}")):
+        load_images(name)
+
+
+SHOW = """
+import sys
+from course_utils.data import load_images
+load_images("flowers", source=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_the_line_is_printed_wherever_it_goes(tmp_path, encoding):
+    """On a terminal of C's locale, or into a file on Windows, there are few letters."""
+    (tmp_path / "\u65e5\u672c").mkdir()
+    photographs(1)[0].save(tmp_path / "\u65e5\u672c" / "1.png")
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW, tmp_path],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.decode(encoding)
+    assert line.count("\n") == 1
+    assert ("0 \u65e5\u672c (1)" if encoding == "utf-8" else r"0 \u65e5\u672c (1)") in line
+
+
 def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     photographs(1)[0].save(tmp_path / "1.png")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path.replace("~", str(tmp_path), 1))
@@ -254,3 +301,57 @@ def test_another_kind_of_file_is_refused_with_what_to_do(tmp_path, name, told):
     (tmp_path / name).touch()
     with pytest.raises(ValueError, match=f"another kind of file.*{told}"):
         load_images("flowers", source=tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".gz", ".TGZ", ".7z", ".rar"])
+def test_an_archive_is_to_be_unpacked(tmp_path, suffix):
+    path = tmp_path / f"mine{suffix}"
+    path.touch()
+    with pytest.raises(ValueError, match="mine") as error:
+        load_images("flowers", source=path)
+    assert str(error.value) == (
+        f"source is {str(path)!r}, which for flowers is neither 'drawn' nor 'hub' nor a folder or "
+        ".npy file that exists. It is another kind of file. Choose one of those, or check the "
+        f"path; it was looked for at {path}. Unpack it, and give the folder."
+    )
+
+
+def test_refusals_to_the_letter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="nowhere") as error:
+        load_images("sprites", source="nowhere")
+    assert str(error.value) == (
+        "source is 'nowhere', which for sprites is neither 'drawn' nor a folder or .npy file that "
+        f"exists. Choose one of those, or check the path; it was looked for at "
+        f"{tmp_path / 'nowhere'}."
+    )
+    with pytest.raises(ValueError, match="empty") as error:
+        load_images("digits", source="")
+    assert str(error.value) == (
+        "source is '', which for digits is neither 'bundled' nor 'hub' nor a folder or .npy file "
+        "that exists. Choose one of those, or check the path, which is empty."
+    )
+    with pytest.raises(ValueError, match="no data set") as error:
+        load_images("faces")
+    known = "['butterflies', 'digits', 'flowers', 'sprites']"
+    assert str(error.value) == f"There is no data set 'faces'; choose from {known}."
+    with pytest.raises(ValueError, match="no set of sprites") as error:
+        load_images("sprites", source="hub")
+    assert str(error.value) == (
+        "source is 'hub', but there is no set of sprites on the Hub that this course knows. Use "
+        "source='drawn', or the path of a folder or .npy file of your own."
+    )
+    with pytest.raises(ValueError, match="only drawn") as error:
+        load_images("digits", source=tmp_path, count=3)
+    assert str(error.value) == (
+        f"count is 3, size None and first None, but only drawn pictures can be had in any number "
+        f"and size, and source is {str(tmp_path)!r}. Leave them out; prepare() resizes."
+    )
+
+
+def test_the_line_of_the_digits(capsys):
+    load_images("digits")
+    counts = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    each = ", ".join(f"{k} {k} ({count})" for k, count in enumerate(counts))
+    line = f"digits, bundled with scikit-learn: 1,797 pictures of 10 classes: {each}\n"
+    assert capsys.readouterr().out == line

@@ -60,5 +60,28 @@ def test_a_grid_has_every_picture_in_its_place_and_black_where_there_is_none(
 
 
 def test_a_grid_of_no_pictures_is_refused():
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(
+        ValueError, match=r"^There are no pictures to lay out; images has no rows\.$"
+    ):
         image_grid(torch.zeros(0, 3, 4, 4))
+
+
+def test_half_precision_is_scaled_as_precisely_as_floats_are():
+    every = torch.linspace(-1, 1, 2_001)
+    for dtype in (torch.float16, torch.bfloat16):
+        coarse = every.to(dtype)
+        assert torch.equal(to_uint8(coarse), to_uint8(coarse.float()))
+
+
+def test_refusals_to_the_letter():
+    with pytest.raises(ValueError, match="int64") as error:
+        to_uint8(torch.zeros(3).long())
+    assert str(error.value) == "images are torch.int64; this takes floats in [-1, 1]."
+    with pytest.raises(ValueError, match="NaN") as error:
+        to_uint8(torch.tensor([0.0, float("nan")]))
+    assert str(error.value) == "images hold NaN; the network or the scheduler has diverged."
+    for shape in ((3, 8, 8), (1, 2, 8, 8), (1, 1, 3, 8, 8)):
+        with pytest.raises(ValueError, match="shape") as error:
+            to_pil(torch.zeros(shape))
+        told = f"images have shape {shape}; expected (N, C, H, W) with C = 1 or 3."
+        assert str(error.value) == told

@@ -206,6 +206,16 @@ def test_see_through_palette_and_grey_are_laid_on_white():
     assert (np.asarray(to_plain(palette)) == 255).all()
 
 
+def test_every_mode_that_pillow_has_becomes_plain_or_is_refused():
+    for mode in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"):
+        image = Image.new(mode, (4, 4))
+        grey = mode in ("1", "L", "LA", "La")
+        assert to_plain(image).mode == ("L" if grey else "RGB"), mode
+    for mode in ("I", "I;16", "I;16B"):
+        assert to_plain(Image.new(mode, (4, 4))).mode == "L"
+    assert (np.asarray(to_plain(Image.new("La", (4, 4)))) == 255).all()  # clear
+
+
 def test_grey_and_one_bit_stay_grey():
     assert np.array_equal(np.asarray(to_plain(Image.fromarray(GREY))), GREY)
     bits = to_plain(Image.fromarray(GREY > 127))

@@ -6,7 +6,14 @@ import pytest
 import torch
 from PIL import Image
 
-from course_utils.data import ImageTensors, hold_out, load_images, prepare
+from course_utils.data import (
+    ImageTensors,
+    find_duplicates,
+    hold_out,
+    hold_out_groups,
+    load_images,
+    prepare,
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +75,29 @@ def test_hold_out_asks_nothing_of_a_label_without_pictures():
     assert (len(learn), judge["label"][:]) == (18, [0, 2]) or judge["label"][:] == [2, 0]
 
 
+def split(how, dataset, count, seed=0):
+    return how(dataset, *([[]] if how is hold_out_groups else []), count, seed)
+
+
+@pytest.mark.parametrize("how", [hold_out, hold_out_groups])
+def test_a_split_wants_whole_numbers(digits, how):
+    for wrong in (20.0, 20.5, "20", None, True):
+        with pytest.raises(TypeError, match=f"^count is {wrong!r}, which is not a whole number"):
+            split(how, digits, wrong)
+    for wrong in (0.5, None, "1"):
+        with pytest.raises(TypeError, match=f"^seed is {wrong!r}, which is not a whole number"):
+            split(how, digits, 20, wrong)
+    with pytest.raises(ValueError, match=r"^seed is -1; use 0 or more"):
+        split(how, digits, 20, -1)
+    assert len(split(how, digits, np.int64(20), np.int64(1))[1]) == 20
+
+
+@pytest.mark.parametrize("how", [hold_out, hold_out_groups])
+def test_a_split_without_labels_is_refused(digits, how):
+    with pytest.raises(ValueError, match=r"no column 'label', only \['image'\]"):
+        split(how, digits.remove_columns("label"), 20)
+
+
 def test_prepare_keeps_bytes_when_nothing_has_to_change(digits):
     tensors = prepare(digits.select(range(50)), image_size=8, channels=1)
     assert tensors.images.dtype == torch.uint8
@@ -87,21 +117,139 @@ def test_prepare_crops_the_middle_and_resizes():
     assert (tensors.images == 255).all()
 
 
-def _dataset(rows):
-    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a"])}
+def _dataset(rows, names=("a",)):
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(names))}
     return datasets.Dataset.from_dict(rows, features=datasets.Features(features))
 
 
 @pytest.mark.parametrize(
-    ("size", "channels", "match"), [(0, 1, "image_size 0"), (8, 2, "channels 2")]
+    ("size", "channels", "match"), [(0, 1, "image_size is 0"), (8, 2, "channels is 2")]
 )
 def test_prepare_refuses_what_cannot_be(digits, size, channels, match):
     with pytest.raises(ValueError, match=match):
         prepare(digits.select(range(2)), size, channels)
 
 
+@pytest.mark.parametrize("size", ["8", 8.0, 8.5, None, True])
+def test_prepare_refuses_a_size_that_is_no_whole_number(digits, size):
+    with pytest.raises(TypeError, match=f"^image_size is {size!r}, which is not a whole number"):
+        prepare(digits.select(range(2)), size, 1)
+
+
+def test_prepare_takes_a_size_that_numpy_counted(digits):
+    assert prepare(digits.select(range(2)), np.int64(4), 1).images.shape == (2, 1, 4, 4)
+
+
+@pytest.mark.parametrize("channels", ["3", True, None, 4])
+def test_prepare_refuses_channels_by_value(digits, channels):
+    says = f"^channels is {channels!r}; use 1 for grey or 3 for RGB.$"
+    with pytest.raises(ValueError, match=says):
+        prepare(digits.select(range(2)), 8, channels)
+
+
+def test_prepare_does_not_take_any_word_for_a_yes(digits):
+    with pytest.raises(TypeError, match=r"^flip is 'no'; it must be True or False\.$"):
+        prepare(digits.select(range(2)), 8, 1, flip="no")
+
+
+@pytest.mark.parametrize("wrong", ["a folder", [1, 2], {"image": 1}])
+def test_prepare_refuses_what_is_no_data_set(wrong):
+    says = rf"dataset is a {type(wrong).__name__} with the columns \{{\}}; it must have"
+    with pytest.raises(ValueError, match=says):
+        prepare(wrong, 8)
+
+
+def test_prepare_wants_labels_with_names_and_pictures_that_are_pictures():
+    rows = {"image": [Image.new("RGB", (8, 8))], "label": [3]}
+    named = _dataset({"image": rows["image"], "label": [0]})
+    numbers = named.cast_column("label", datasets.Value("int64"))
+    for wrong in (numbers, named.remove_columns("label"), named.rename_column("image", "picture")):
+        with pytest.raises(ValueError, match=r"dataset is a Dataset with the columns .*as load_im"):
+            prepare(wrong, 8)
+    mended = numbers.class_encode_column("label")  # as the message advises
+    assert prepare(mended, 8).names == ("0",)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (None, r"row 1 cannot be used: there is none \(None\)"),
+        ({"path": None, "bytes": b"torn"}, "row 1 cannot be used: cannot identify"),
+        (Image.new("F", (8, 8)), "row 1 cannot be used: floating-point pixels"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_is_named_by_its_row(bad, says):
+    dataset = _dataset({"image": [Image.new("RGB", (8, 8)), bad], "label": [0, 0]})
+    with pytest.raises(ValueError, match=says):
+        prepare(dataset, 8)
+    with pytest.raises(ValueError, match=says):
+        find_duplicates(dataset)
+
+
+def test_a_picture_that_cannot_be_used_to_the_letter():
+    dataset = _dataset({"image": [None], "label": [0]})
+    with pytest.raises(ValueError, match="row 0") as error:
+        prepare(dataset, 8)
+    assert str(error.value) == (
+        "The picture in row 0 cannot be used: there is none (None). Mend it or leave the row out."
+    )
+    with pytest.raises(ValueError, match="dataset is a list") as error:
+        prepare([], 8)
+    assert str(error.value) == (
+        "dataset is a list with the columns {}; it must have a column 'image' of pictures and a "
+        "column 'label' of named classes, as load_images gives. Of labels without names "
+        "dataset.class_encode_column('label') makes some with."
+    )
+
+
+def test_prepare_resizes_the_middle_smoothly():
+    ramp = np.add.outer(np.arange(30) * 5, np.arange(20) * 4).astype(np.uint8)
+    picture = Image.fromarray(np.dstack([ramp, ramp[::-1], ramp[:, ::-1]]))
+    made = prepare(_dataset({"image": [picture], "label": [0]}), 7).images[0]
+    middle = picture.crop((0, 5, 20, 25)).resize((7, 7), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(made.permute(1, 2, 0).numpy(), np.asarray(middle))
+    grey = prepare(_dataset({"image": [picture], "label": [0]}), 20, channels=1).images[0, 0]
+    np.testing.assert_array_equal(grey.numpy(), np.asarray(picture.convert("L"))[5:25])
+
+
+def test_prepare_hands_on_labels_names_and_whether_to_flip(digits):
+    made = prepare(digits.select([3, 5]), 8, 1, flip=True)
+    assert (made.flip, len(made), made.names) == (True, 2, tuple("0123456789"))
+    assert made.labels.tolist() == digits["label"][:][3:6:2]
+    assert made.labels.dtype == torch.int64
+    assert prepare(digits.select([3]), 8).flip is False
+    assert prepare(digits.select([3]), 8).images.shape == (1, 3, 8, 8)
+
+
+@pytest.mark.parametrize("count", [1, 9, 1_788, 1_797])
+def test_hold_out_tells_between_which_counts_it_can_choose(digits, count):
+    with pytest.raises(ValueError, match="count") as error:
+        hold_out(digits, count)
+    assert str(error.value) == (
+        f"count is {count}; with 1797 pictures of 10 labels it must lie between 10 and 1787."
+    )
+    assert len(hold_out(digits, 10)[1]) == 10
+    assert len(hold_out(digits, 1_787)[0]) == 10
+
+
+def test_hold_out_refusals_to_the_letter():
+    few = _dataset({"image": [Image.new("L", (2, 2))] * 3, "label": [0, 0, 1]}, ["a", "b"])
+    with pytest.raises(ValueError, match="one picture") as error:
+        hold_out(few.select([0, 1, 2, 0]), 2)
+    assert str(error.value) == (
+        "There is one picture of 'b', and both parts need one: add more of them, or leave them out."
+    )
+    rare = _dataset({"image": [Image.new("L", (2, 2))] * 52, "label": [0] * 50 + [1] * 2}, "ab")
+    with pytest.raises(ValueError, match="share") as error:
+        hold_out(rare, 4)
+    assert str(error.value) == (
+        "count is 4, and the share of 'b' is 0.2 of those: its 2 pictures among 52 are too few "
+        "for both parts. Choose another count, add pictures of it, or leave it out."
+    )
+
+
 def test_prepare_refuses_an_empty_set(digits):
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(ValueError, match=r"^The data set is empty; there is no picture to prep"):
         prepare(digits.select([]), 8, 1)
 
 

@@ -109,7 +109,7 @@ def test_config_speaks_the_language_of_diffusers():
     for name in ("in_channels", "out_channels", "sample_size", "num_class_embeds"):
         assert ours[name] == getattr(ours, name) == theirs[name], name
     assert tuple(ours.block_out_channels) == tuple(theirs.block_out_channels)
-    tensors = ImageTensors(torch.zeros(1, 1, 18, 18, dtype=torch.uint8), torch.zeros(1), ("a",))
+    tensors = ImageTensors(torch.zeros(1, 1, 18, 18, dtype=torch.uint8), torch.tensor([0]), ("a",))
     check_fit(network(in_channels=1, hidden_dims=(16, 24, 32)), tensors)  # halved once
     with pytest.raises(ValueError, match="multiples of 4"):
         check_fit(network(in_channels=1), tensors)

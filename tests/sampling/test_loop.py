@@ -3,6 +3,7 @@
 import copy
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMPipeline, DDPMScheduler
@@ -124,6 +125,56 @@ def test_labels_without_classes_and_no_seeds_are_refused(model):
         sample(model, DDIMScheduler(), seeds=[0], class_labels=[0])
     with pytest.raises(ValueError, match=r"^seeds is empty; give one seed for"):
         sample(model, DDIMScheduler(), seeds=[])
+
+
+@pytest.mark.parametrize("seeds", [[1.5], ["a"], "12", [None], [True], torch.tensor([1.0])])
+def test_seeds_that_are_no_whole_numbers_are_named(model, seeds):
+    with pytest.raises(TypeError, match=r"^a seed is .*, which is not a whole number"):
+        sample(model, DDIMScheduler(), seeds=seeds)
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1])
+def test_seeds_that_no_generator_takes_are_named(model, seed):
+    with pytest.raises(ValueError, match=rf"^a seed is {seed}; use whole numbers from 0 up to"):
+        sample(model, DDIMScheduler(), seeds=[seed])
+
+
+def test_one_number_is_no_list_of_seeds_or_labels(class_model):
+    with pytest.raises(TypeError, match=r"^seeds is 3; give a list with one for each picture"):
+        sample(class_model, DDIMScheduler(), seeds=3, class_labels=[0])
+    with pytest.raises(TypeError, match=r"^class_labels is 1; give a list with one for each"):
+        sample(class_model, DDIMScheduler(), seeds=[3], class_labels=1)
+
+
+@pytest.mark.parametrize("labels", [[1.0], ["1"], [True], [None], torch.tensor([1.5])])
+def test_labels_that_are_no_whole_numbers_are_named(class_model, labels):
+    with pytest.raises(TypeError, match=r"^a label in class_labels is .*not a whole number"):
+        sample(class_model, DDIMScheduler(), seeds=[0], class_labels=labels)
+
+
+def test_whole_numbers_of_numpy_and_pytorch_are_seeds_and_labels(class_model):
+    levels = DDIMScheduler(20)
+    wanted = sample(class_model, levels, seeds=[1, 2], class_labels=[2, 1], num_inference_steps=2)
+    for seeds, labels in (
+        (torch.tensor([1, 2]), torch.tensor([2, 1], dtype=torch.uint8)),
+        (np.array([1, 2]), np.array([2, 1], np.int16)),
+        ([np.int64(1), np.uint8(2)], (np.int64(2), torch.tensor(1))),
+        (range(1, 3), torch.tensor([[2], [1]])),
+    ):
+        made = sample(class_model, levels, seeds=seeds, class_labels=labels, num_inference_steps=2)
+        assert torch.equal(made.images, wanted.images)
+
+
+def test_the_network_is_left_in_its_mode_when_a_step_fails(model):
+    class Broken(DDIMScheduler):
+        def step(self, *_, **__):
+            raise RuntimeError("no step")
+
+    model.train()
+    with pytest.raises(RuntimeError, match="no step"):
+        sample(model, Broken(), seeds=[0])
+    assert model.training
+    model.eval()
 
 
 class Ideal(torch.nn.Module):

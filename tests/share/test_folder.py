@@ -32,6 +32,40 @@ def test_a_saved_model_is_whole_and_loads_without_the_course(folder):
     assert numbers["losses"] == facts()["losses"]
 
 
+@pytest.mark.parametrize("name", ["README.md", "samples.png", "training.json", "unet/mine.py"])
+def test_your_files_are_not_written_over(tmp_path, name):
+    mine = tmp_path / "project" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text('{"mine": 1}')
+    with pytest.raises(
+        FileExistsError, match=rf"project holds {name.split('/')[0]}, and is no sav"
+    ):
+        saved(tmp_path / "project")
+    assert bytes_of(tmp_path / "project") == {name: b'{"mine": 1}'}
+    with pytest.raises(FileExistsError, match=r"is a file; choose another folder"):
+        saved(mine)
+
+
+def test_a_saved_model_is_replaced_also_one_that_was_only_begun(folder, tmp_path):
+    (folder / "notes.txt").write_text("mine")
+    saved(folder)
+    (folder / "model_index.json").unlink()
+    (folder / "README.md").unlink()
+    saved(folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert sorted(bytes_of(folder)) == sorted([*WANTED, "notes.txt"])
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert saved("~/wings") == tmp_path / "wings"
+    with pytest.raises(ValueError, match=r"^folder is '~nobody-at-all/x', but"):
+        saved("~nobody-at-all/x")
+    with pytest.raises(ValueError, match=r"^folder is '', which can be no path"):
+        saved("")
+
+
 def test_the_card_says_what_a_stranger_needs():
     written = card()
     assert written.data.license == "cc-by-4.0"

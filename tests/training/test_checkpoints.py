@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DDPMScheduler
+from safetensors.torch import load_file, save_file
 
 from course_utils.training import checkpoints as kept
 from course_utils.training import folder as run_folder
@@ -154,6 +156,62 @@ def test_a_damaged_checkpoint_is_named_with_those_that_are_left(tmp_path, name, 
     damage(checkpoints(tmp_path / "checkpoints")[-1] / name)
     with pytest.raises(ValueError, match=r"000006 cannot be read.*checkpoint-000004"):
         into(tmp_path, resume=True)
+
+
+def drop(*names):
+    return lambda tensors: [tensors.pop(n) for n in list(tensors) if n.startswith(names)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (drop("model.conv_in.weight"), r"model.conv_in.weight: none, not \(8, 1, 3, 3\)"),
+        (drop("ema.0"), "ema.0: none"),
+        (drop("optimizer."), "optimizer: none"),
+        (drop("optimizer.0.exp_avg_sq"), "optimizer.0.exp_avg_sq: none"),
+        (lambda t: t.update({"ema.0": torch.zeros(1)}), r"ema.0: \(1,\), not \(8, 1, 3, 3\)"),
+        (lambda t: t.update({"ema.999": torch.zeros(1)}), r"ema.999: \(1,\), not none"),
+        (lambda t: t.update({"notes": torch.zeros(1)}), r"notes: \(1,\), not none"),
+        (lambda t: t.update({"optimizer.1.step": torch.zeros(2)}), r"optimizer.1.step: \(2,\)"),
+    ],
+)
+def test_a_checkpoint_with_other_numbers_in_it_is_not_gone_on_from(tmp_path, spoil, says):
+    """PyTorch would begin AdamW anew without a word, and spread one number over all weights."""
+    into(tmp_path)
+    last = checkpoints(tmp_path / "checkpoints")[-1]
+    tensors = load_file(last / "state.safetensors")
+    spoil(tensors)
+    save_file(tensors, last / "state.safetensors")
+    with pytest.raises(ValueError, match=rf"000006 cannot be gone on from: .*{says}"):
+        into(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("step", [5, None, "6"])
+def test_two_files_of_different_steps_are_no_checkpoint(tmp_path, step):
+    into(tmp_path)
+    about = checkpoints(tmp_path / "checkpoints")[-1] / "training.json"
+    told = json.loads(about.read_text()) | {"step": step}
+    for text in (json.dumps(told), json.dumps([told])):
+        about.write_text(text)
+        with pytest.raises(ValueError, match=r"do not belong together.*checkpoint-000004"):
+            into(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("resume", [0, 1, None, b"there"])
+def test_what_is_no_answer_and_no_path_is_nothing_to_resume_from(tmp_path, resume):
+    with pytest.raises(TypeError, match=rf"^resume is {resume!r}; it must be a path"):
+        into(tmp_path, resume=resume)
+
+
+@pytest.mark.parametrize("path", ["~nobody-at-all/x", "a\0b"])
+def test_a_path_that_leads_nowhere_is_named_before_training(tmp_path, path, monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "backward", lambda *_: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=f"^output_dir is {re.escape(repr(path))}, "):
+        into(path)
+    with pytest.raises(ValueError, match=f"^resume is {re.escape(repr(path))}, "):
+        into(tmp_path, resume=path)
+    with pytest.raises(ValueError, match=r"^resume is '', which can be no path"):
+        into(tmp_path, resume="")
 
 
 def test_resuming_where_nothing_was_kept(tmp_path):

@@ -152,16 +152,45 @@ def test_options_reach_the_run(tmp_path):
     assert about["config"]["learning_rate"] == kept["learning_rate"] == 2e-3
 
 
-def test_a_tilde_is_spelled_out_in_every_path(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/ada")
-    monkeypatch.setenv("USERPROFILE", "/home/ada")
+def test_a_tilde_is_spelled_out_in_every_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     words = ["digits", "--output-dir=~/run", "--source", "~/pictures", "--resume-from=~/old"]
     chosen, options = read(words)
-    assert Path(chosen.config.output_dir) == Path("/home/ada/run")
+    assert Path(chosen.config.output_dir) == tmp_path / "run"
     assert (Path(options.source), Path(options.resume_from)) == (
-        Path("/home/ada/pictures"),
-        Path("/home/ada/old"),
+        tmp_path / "pictures",
+        tmp_path / "old",
     )
+
+
+@pytest.mark.parametrize("option", ["--output-dir", "--source", "--resume-from"])
+def test_a_tilde_that_leads_nowhere_is_told_in_a_paragraph(capsys, tmp_path, option):
+    words = ["--output-dir", tmp_path / "run", option, "~nobody-at-all/x"]
+    told = complaint(capsys, *words)
+    assert f"ValueError: {option} is '~nobody-at-all/x', but '~nobody-at-all' leads to no" in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_home_that_is_not_there_is_not_made(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "gone"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "gone"))
+    assert "leads to no home folder here" in complaint(capsys, "--output-dir=~/run")
+    assert not (tmp_path / "gone").exists()
+
+
+def test_a_run_is_told_where_there_are_few_letters(tmp_path):
+    """Into a file on Windows, or on a terminal of C's locale."""
+    command = ["train", "digits", *QUICK, "--num-steps", "2", "--output-dir", tmp_path / "\u65e5"]
+    done = subprocess.run(
+        [sys.executable, "-m", "course_utils", *command],
+        cwd=ROOT,
+        env=ENV | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert r"\u65e5" in done.stdout.splitlines()[-1]
 
 
 def test_a_rank_left_over_in_the_environment_costs_no_model(tmp_path, monkeypatch):

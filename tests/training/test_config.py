@@ -26,7 +26,7 @@ WRONG = {
     "label_dropout": [-0.1, 1.0],
     "max_loss": [0, math.nan],
     "mixed_precision": ["half", None, "fp8"],
-    "seed": [-1, 0.5],
+    "seed": [-1, 0.5, 2**63],  # as large as a generator of PyTorch's takes
     "output_dir": ["", " ", 3],
     "overwrite_output_dir": ["yes", 1],
     "save_image_steps": [-1, 2.5, None],
@@ -93,8 +93,15 @@ def test_settings_cannot_be_changed_behind_a_runs_back():
 def test_epochs_are_counted_as_the_tutorial_does():
     assert steps_for_epochs(50, 1_000, 16) == 50 * 63  # its progress bar said 63
     assert steps_for_epochs(3, 10, 5) == 6
-    with pytest.raises(ValueError, match="num_images 0"):
-        steps_for_epochs(1, 0, 4)
+    for k, name in enumerate(("num_epochs", "num_images", "batch_size")):
+        given = [2, 10, 4]
+        given[k] = 0
+        with pytest.raises(ValueError, match=f"^{name} is 0; use at least 1"):
+            steps_for_epochs(*given)
+        for wrong in (1.5, "1", True):
+            given[k] = wrong
+            with pytest.raises(TypeError, match=f"^{name} is {wrong!r}, which is not a whole"):
+                steps_for_epochs(*given)
 
 
 DECIDE = "num_steps image_size batch_size learning_rate num_warmup_steps max_grad_norm ema_decay "

@@ -1,5 +1,7 @@
 """Processes under Accelerate's launchers, really two of them, and who is told of too few."""
 
+import re
+
 import pytest
 import torch
 from accelerate import Accelerator, notebook_launcher
@@ -121,6 +123,14 @@ def test_a_cluster_that_asked_for_two_is_not_served_by_one(monkeypatch, tmp_path
     assert len(short_run(num_processes=1, num_steps=2).losses) == 2  # who says so means it
     monkeypatch.setenv(name, "1")  # a notebook on one node of a cluster
     assert len(short_run(num_steps=2).losses) == 2
+
+
+@pytest.mark.parametrize("left_over", ["two", "0", "-1", "1.5"])
+def test_a_number_of_processes_that_is_none_is_named(monkeypatch, left_over):
+    monkeypatch.setenv("WORLD_SIZE", left_over)
+    says = f"WORLD_SIZE is {left_over!r}, which is no number of processes. Unset it"
+    with pytest.raises(RuntimeError, match=re.escape(says)):
+        short_run()
 
 
 def test_places_that_are_only_reserved_start_nobody(monkeypatch):

@@ -111,13 +111,53 @@ def test_clearing_leaves_what_is_not_listed(tmp_path):
     assert not folder.has("samples")
 
 
-def test_a_damaged_list_stops_everything(tmp_path):
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"made": 5}', '{"made": [5]}', '{"made": "checkpoints"}']
+)
+def test_a_damaged_list_stops_everything(tmp_path, text):
     into(tmp_path)
-    (tmp_path / "run.json").write_text("{")
+    (tmp_path / "run.json").write_text(text)
     before = snapshot(tmp_path)
     with pytest.raises(ValueError, match=r"run.json cannot be read.*Choose another output_dir"):
         into(tmp_path, overwrite_output_dir=True)
     assert snapshot(tmp_path) == before
+
+
+def test_a_folder_in_place_of_the_list_stops_everything(tmp_path):
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(ValueError, match=r"run.json cannot be read .*Choose another output_dir"):
+        into(tmp_path)
+
+
+def test_a_run_whose_list_is_lost_says_so(tmp_path):
+    into(tmp_path)
+    (tmp_path / "run.json").unlink()
+    before = snapshot(tmp_path)
+    with pytest.raises(FileExistsError, match=r"and 6 more\. \(There is no run\.json, which lists"):
+        into(tmp_path, resume=True)
+    assert snapshot(tmp_path) == before
+
+
+def test_ctrl_c_in_the_first_checkpoint_leaves_a_folder_that_can_be_used(tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.torch.save_file", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            into(tmp_path)
+    assert checkpoints(tmp_path / "checkpoints") == []
+    assert_same(into(tmp_path), short_run())
+
+
+def test_a_disk_too_full_for_the_list_costs_no_training(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("course_utils.training.folder.write_whole", full)
+    with pytest.warns(RuntimeWarning, match="No space left"):
+        assert_same(into(tmp_path), short_run())
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".run.lock"] == []
 
 
 def test_a_model_that_cannot_be_written_leaves_the_old_one(tmp_path):

@@ -1,6 +1,7 @@
 """The trainer: the right objective, exact repetition, learning that happens, clear refusals."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -256,6 +257,17 @@ def pictures(channels=1, size=8, label=0):
         (pictures(channels=3), "3 channels"),
         (pictures(size=7), "7x7"),
         (pictures(label=10), "up to 10"),
+        (pictures(label=-1), "down to -1, and classes count from 0"),
+        (replace(pictures(), images=torch.zeros(2, 1, 8, 8)), r"are torch.float32 of shape \(2, 1"),
+        (replace(pictures(), images=pictures().images[:, 0]), r"uint8 of shape \(2, 8, 8\)"),
+        (
+            replace(pictures(), images=pictures().images[:0]),
+            r"of shape \(0, 1, 8, 8\).* at least 1",
+        ),
+        (replace(pictures(), labels=torch.zeros(2)), r"labels are torch.float32 .*2 pictures want"),
+        (replace(pictures(), labels=torch.zeros(2) > 0), r"labels are torch.bool"),
+        (replace(pictures(), labels=torch.zeros(2, 1).long()), r"int64 of shape \(2, 1\)"),
+        (replace(pictures(), labels=torch.zeros(3).long()), r"int64 of shape \(3,\)"),
     ],
 )
 def test_pictures_that_do_not_fit_are_refused(data, match):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler
@@ -9,7 +10,15 @@ from diffusers.optimization import get_cosine_schedule_with_warmup
 from diffusers.training_utils import compute_snr
 from torch.nn import functional as F
 
-from course_utils.training import diffusion_loss, draw_batch, seeded, train
+from course_utils.sampling import FlowMatchEulerScheduler
+from course_utils.training import (
+    diffusion_loss,
+    draw_batch,
+    noise_and_levels,
+    rows_of_step,
+    seeded,
+    train,
+)
 from tests.trainer import assert_same, network, pictures, settings, short_run, weights
 
 
@@ -147,6 +156,49 @@ def test_dropped_labels_become_the_last_class_and_change_nothing_else():
         dropped += changed.sum().item()
     assert 0.22 < dropped / 2000 < 0.28
     assert short_run(label_dropout=0.5).losses != short_run().losses
+
+
+def test_dropped_labels_are_decided_by_a_stream_of_their_own():
+    config = settings(label_dropout=0.25, batch_size=40, seed=6)
+    rows = rows_of_step(50, 40, 7, seed=6)
+    chance = torch.rand(40, generator=seeded(6, 7, stream=2))
+    wanted = torch.where(chance < 0.25, 9, pictures().labels[rows])
+    batch = draw_batch(config, pictures(), DDPMScheduler(), step=7, num_classes=10)
+    assert torch.equal(batch.class_labels, wanted)
+    without = draw_batch(config, pictures(), DDPMScheduler(), step=7)
+    assert without.class_labels is None
+    assert torch.equal(without.x0, batch.x0)
+
+
+def test_a_part_goes_where_it_is_wanted():
+    for classes in (None, 10):
+        batch = draw_batch(settings(), pictures(), DDPMScheduler(), step=0, num_classes=classes)
+        part = batch.part(1, 2, "meta")
+        for name in ("x0", "noise", "timesteps", *(["class_labels"] if classes else [])):
+            assert getattr(part, name).device.type == "meta"
+            assert getattr(batch.part(1, 2), name).device.type == "cpu"
+            assert len(getattr(part, name)) == 4
+        assert (part.class_labels is None) is (classes is None)
+
+
+def test_the_generator_of_a_number_is_that_of_numpys_seed_sequence():
+    for numbers in ((0, 0, 0), (3, 5, 2), (2**62, 9, 1)):
+        seed, number, stream = numbers
+        state = np.random.SeedSequence([seed, stream, number]).generate_state(1, np.uint64)[0]
+        assert seeded(seed, number, stream).initial_seed() == int(state) >> 1
+        if stream == 0:
+            assert seeded(seed, number).initial_seed() == int(state) >> 1
+
+
+def test_noise_and_levels_by_hand():
+    shape = torch.Size([500, 1, 2, 2])
+    for scheduler, low in ((DDPMScheduler(7), 0), (FlowMatchEulerScheduler(7), 1)):
+        noise, levels = noise_and_levels(scheduler, shape, seeded(1, 2))
+        again = seeded(1, 2)
+        assert torch.equal(noise, torch.randn(shape, generator=again))
+        assert torch.equal(levels, torch.randint(7, (500,), generator=again) + low)
+        assert set(levels.tolist()) == set(range(low, low + 7))
+        assert levels.dtype == torch.int64
 
 
 def test_label_dropout_needs_a_class_of_its_own():
