@@ -27,6 +27,7 @@ def test_an_array_of_sprites_with_labels_beside_it(tmp_path):
     pictures, labels = draw_many("sprites", 12, 16)
     loaded = load(tmp_path, pictures)
     assert loaded["label"][:] == [0] * 12  # no labels given
+    assert loaded.features["label"].names == ["0"]
     one_column = labels[:, None]
     for stored in (labels, labels.astype(float), np.eye(5)[labels], one_column):
         loaded = load(tmp_path, pictures, stored)

@@ -278,6 +278,12 @@ def test_every_name_of_a_part_is_known(tmp_path, name, other):
     assert f"1 picture of other parts of the set ({other}/cat/1.png)" in said(tmp_path)
 
 
+def test_a_folder_with_pictures_in_some_of_its_folders_is_not_empty(tmp_path):
+    put(tmp_path, "2024/cat/1.png")
+    (tmp_path / "2024" / "dog").mkdir()
+    assert "1 folder without pictures (2024/dog)" in said(tmp_path)
+
+
 def test_pictures_at_the_very_top_have_a_label_too():
     top = Path(Path.cwd().anchor)
     assert _label(top / "1.png", top) == "pictures"
