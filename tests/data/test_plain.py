@@ -38,6 +38,11 @@ def test_sixteen_bits_are_scaled_not_cut(tmp_path):
     np.testing.assert_array_equal(np.asarray(image), GREY)
 
 
+def test_values_of_sixteen_bits_are_rounded():
+    deep = Image.fromarray(np.array([[0, 1_000, 1_200, 65_407]], np.uint16))
+    assert np.asarray(to_plain(deep)).tolist() == [[0, 4, 5, 255]]
+
+
 def png(values, colour_type, clear=b""):
     """A 16-bit PNG by hand: Pillow writes none in colour, and none with a see-through colour."""
 
@@ -112,7 +117,10 @@ def saved(image, kind, **how):
 @pytest.mark.parametrize("values", [GREY.astype(np.int32) * 300, GREY.astype(np.int32) - 1])
 def test_values_beyond_sixteen_bits_are_named_and_not_cut(tmp_path, values):
     (tmp_path / "a.tif").write_bytes(saved(Image.fromarray(values), "TIFF"))
-    with pytest.raises(ValueError, match=r"a\.tif: its values, .* do not fit into 16 bits"):
+    with pytest.raises(
+        ValueError,
+        match=r"a\.tif: its values, .* do not fit into 16 bits \(0 to 65,535\); scale them, and",
+    ):
         load_folder(tmp_path)
 
 
