@@ -27,6 +27,7 @@ def test_an_array_of_sprites_with_labels_beside_it(tmp_path):
     pictures, labels = draw_many("sprites", 12, 16)
     loaded = load(tmp_path, pictures)
     assert loaded["label"][:] == [0] * 12  # no labels given
+    assert loaded.features["label"].names == ["0"]
     one_column = labels[:, None]
     for stored in (labels, labels.astype(float), np.eye(5)[labels], one_column):
         loaded = load(tmp_path, pictures, stored)
@@ -102,6 +103,7 @@ SEEN = np.dstack([COLOUR[0], np.full(COLOUR.shape[1:3], 255, np.uint8)])[None]
         (SEEN.transpose(0, 3, 1, 2) / 255, "white", COLOUR[:1]),
         (SEEN.astype(np.uint16) * 257, "white", COLOUR[:1]),
         (SEEN[..., [0, 3]], "white", COLOUR[:1, ..., 0]),
+        (SEEN[0], r"\[None\][\s\S]*on white", COLOUR[:1]),
     ],
 )
 def test_advice_followed_literally_gives_the_pictures(tmp_path, array, told, becomes):
@@ -152,6 +154,9 @@ def test_arrays_that_are_no_pictures_are_refused(tmp_path, array, told):
         np.array([0, 1, np.inf]),
         np.array([0, 1, np.nan]),
         np.array([0, 1, 1e300]),
+        np.array([0, 1, 2.0**64]),
+        np.array([[1, 2], [1, 0], [0, 1]]),
+        np.array([["a", "b"]] * 3),
         np.array(3),
         np.arange(3)[None],
         np.ones((3, 2)),
@@ -161,6 +166,34 @@ def test_arrays_that_are_no_pictures_are_refused(tmp_path, array, told):
 def test_labels_that_do_not_fit_the_pictures_are_refused(tmp_path, labels):
     with pytest.raises(ValueError, match=r"mine_labels.npy holds .* 3 whole numbers"):
         load(tmp_path, np.zeros((3, 16, 16, 3), np.uint8), labels)
+
+
+def test_yes_and_no_are_labels_too(tmp_path):
+    loaded = load(tmp_path, COLOUR, np.array([True, False, True, True, True, True]))
+    assert loaded.features["label"].names == ["0", "1"]
+    assert loaded["label"][:] == [1, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((2, 6, 4), "one picture is a set of one"),
+        ((2, 3, 8, 5), "channels last"),
+        ((2, 4, 8, 8), "channels last"),
+        ((2, 3, 8, 4), "on white"),
+        ((2, 5, 8, 8), "Bring the axes"),
+        ((2, 5, 8, 5), "Bring the axes"),
+        ((2, 16), "Bring the axes"),
+        ((2, 25), r"reshape\(-1, 5, 5\)"),
+    ],
+)
+def test_layouts_at_their_bounds(tmp_path, shape, told):
+    with pytest.raises(ValueError, match=told):
+        load(tmp_path, np.full(shape, 200, np.uint8))
+
+
+def test_five_columns_are_a_picture_and_no_channels(tmp_path):
+    assert load(tmp_path, np.full((2, 6, 5), 200, np.uint8))[0]["image"].size == (5, 6)
 
 
 def test_large_labels_keep_their_names(tmp_path):
@@ -182,6 +215,8 @@ def test_words_may_be_stored_as_bytes(tmp_path):
     words = np.array(["dog", "caf\u00e9", "dog", "dog", "dog", "dog"])
     loaded = load(tmp_path, COLOUR, np.char.encode(words, "utf-8"))
     assert loaded.features["label"].names == ["caf\u00e9", "dog"]
+    loaded = load(tmp_path, COLOUR, np.array([b"\xff", b"a", b"a", b"a", b"a", b"a"]))
+    assert loaded.features["label"].names == [r"\xff", "a"]
 
 
 def test_what_is_neither_numbers_nor_words_is_no_label(tmp_path):
@@ -301,6 +336,21 @@ def test_the_whole_line_of_an_array(tmp_path, capsys):
             "of shape (N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Some values are NaN or "
             "infinite: find out where those come from.",
         ),
+        (
+            np.full((2, 4, 4, 4), 9.0),
+            "holds float64 of shape (2, 4, 4, 4), values 9.0 to 9.0; pictures are uint8, 0 to 255, "
+            "of shape (N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Do this to them, and save "
+            "them anew:\n    pictures = pictures.round().astype('uint8')  # the values fit already"
+            "\n    pictures = 255 - (255.0 - pictures[..., :-1]) * pictures[..., -1:] / 255  # on "
+            "white\n    pictures = pictures.round().astype('uint8')",
+        ),
+        (
+            np.full((2, 4, 4, 3), -5),
+            "holds int64 of shape (2, 4, 4, 3), values -5 to -5; pictures are uint8, 0 to 255, "
+            "of shape (N, H, W, 3), or grey (N, H, W) or (N, H, W, 1). Do this to them, and save "
+            "them anew:\n    pictures = ((pictures - -5.0) / 1.0 * 255).round().astype('uint8')  "
+            "# from lowest to highest",
+        ),
         (np.zeros((0, 4, 4), np.uint8), "holds no pictures: its shape is (0, 4, 4)."),
         (np.array(["a"]), "is not one array of numbers, as numpy.save writes it."),
     ],
@@ -363,7 +413,7 @@ def test_the_range_decides_what_is_advised(tmp_path, low, high, told):
 
 
 def test_dark_arrays_are_warned_of_and_others_are_not(tmp_path):
-    with pytest.warns(UserWarning, match=r"brightest value .* is 15 of 255"):
+    with pytest.warns(UserWarning, match=r"of the pictures in .*mine\.npy is 15 of 255"):
         load(tmp_path, COLOUR // 16 - COLOUR // 255)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

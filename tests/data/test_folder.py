@@ -1,13 +1,14 @@
 """A folder of pictures is loaded as it lies there; what is left out is said, by name."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from course_utils.data import load_images
-from course_utils.data.folder import load_folder
+from course_utils.data.folder import _label, load_folder
 
 GREY = np.tile(np.linspace(0, 255, 16).round().astype(np.uint8), (16, 1))
 
@@ -275,6 +276,24 @@ def test_every_name_of_a_part_is_known(tmp_path, name, other):
     put(tmp_path, f"{name}/cat/1.png", f"{other}/cat/1.png")
     assert labelled(tmp_path) == ["cat"]
     assert f"1 picture of other parts of the set ({other}/cat/1.png)" in said(tmp_path)
+
+
+def test_a_folder_with_pictures_in_some_of_its_folders_is_not_empty(tmp_path):
+    put(tmp_path, "2024/cat/1.png")
+    (tmp_path / "2024" / "dog").mkdir()
+    assert "1 folder without pictures (2024/dog)" in said(tmp_path)
+
+
+def test_pictures_at_the_very_top_have_a_label_too():
+    top = Path(Path.cwd().anchor)
+    assert _label(top / "1.png", top) == "pictures"
+
+
+def test_pictures_of_the_folder_that_python_runs_in_have_its_name(tmp_path, monkeypatch):
+    (tmp_path / "moths").mkdir()
+    put(tmp_path / "moths", "1.png")
+    monkeypatch.chdir(tmp_path / "moths")
+    assert labelled(Path()) == ["moths"]
 
 
 def test_a_link_to_a_folder_above_ends_the_way(tmp_path):

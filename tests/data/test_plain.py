@@ -12,7 +12,7 @@ from PIL import Image
 
 from course_utils.data import find_duplicates, prepare
 from course_utils.data.folder import load_folder
-from course_utils.data.plain import to_plain
+from course_utils.data.plain import Opened, open_picture, to_plain
 
 GREY = np.tile(np.linspace(0, 255, 16).round().astype(np.uint8), (16, 1))
 RED = np.zeros((8, 8, 3), np.uint8)
@@ -36,6 +36,11 @@ def test_sixteen_bits_are_scaled_not_cut(tmp_path):
     image = only_image(tmp_path)
     assert image.mode == "L"
     np.testing.assert_array_equal(np.asarray(image), GREY)
+
+
+def test_values_of_sixteen_bits_are_rounded():
+    deep = Image.fromarray(np.array([[0, 1_000, 1_200, 65_407]], np.uint16))
+    assert np.asarray(to_plain(deep)).tolist() == [[0, 4, 5, 255]]
 
 
 def png(values, colour_type, clear=b""):
@@ -95,7 +100,7 @@ def test_one_dark_scan_among_bright_pictures_is_warned_of(tmp_path):
 
 def test_dark_pictures_of_eight_bits_are_warned_of_and_others_are_not(tmp_path):
     Image.fromarray(GREY // 26).save(tmp_path / "a.png")  # a mask of ten classes, say
-    with pytest.warns(UserWarning, match=r"brightest value .* is 9 of 255"):
+    with pytest.warns(UserWarning, match=r"value of the pictures in .* is 9 of 255"):
         load_folder(tmp_path)
     Image.fromarray(GREY).save(tmp_path / "b.png")
     with warnings.catch_warnings():
@@ -112,7 +117,10 @@ def saved(image, kind, **how):
 @pytest.mark.parametrize("values", [GREY.astype(np.int32) * 300, GREY.astype(np.int32) - 1])
 def test_values_beyond_sixteen_bits_are_named_and_not_cut(tmp_path, values):
     (tmp_path / "a.tif").write_bytes(saved(Image.fromarray(values), "TIFF"))
-    with pytest.raises(ValueError, match=r"a\.tif: its values, .* do not fit into 16 bits"):
+    with pytest.raises(
+        ValueError,
+        match=r"a\.tif: its values, .* do not fit into 16 bits \(0 to 65,535\); scale them, and",
+    ):
         load_folder(tmp_path)
 
 
@@ -269,5 +277,41 @@ def test_many_broken_files_are_counted_and_the_first_ten_named(tmp_path):
         (tmp_path / f"{k:02}.png").write_bytes(b"no")
     with pytest.raises(ValueError, match="12 of 12") as error:
         load_folder(tmp_path)
-    assert "09.png" in str(error.value)
-    assert "10.png" not in str(error.value)
+    lines = str(error.value).splitlines()
+    assert lines[0] == "12 of 12 pictures cannot be read; mend or remove:"
+    assert lines[10].startswith(f"  {tmp_path / '09.png'}: cannot identify")
+    assert lines[11:] == ["  … and 2 more"]
+    (tmp_path / "11.png").unlink()
+    with pytest.raises(ValueError, match=r"… and 1 more$"):
+        load_folder(tmp_path)
+    (tmp_path / "10.png").unlink()
+    with pytest.raises(ValueError, match="10 of 10") as error:
+        load_folder(tmp_path)
+    assert len(str(error.value).splitlines()) == 11
+
+
+def test_what_is_noted_of_a_file(tmp_path):
+    for kind in ("png", "bmp", "ppm"):
+        Image.fromarray(GREY).save(tmp_path / f"a.{kind}")
+        path = str((tmp_path / f"a.{kind}").resolve())
+        wanted = Opened({"path": path, "bytes": None}, (16, 16), 255, None, False, False, False)
+        assert open_picture(tmp_path / f"a.{kind}") == wanted
+    Image.fromarray(GREY.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    deep = open_picture(tmp_path / "deep.png")
+    assert deep.stored.keys() == {"path", "bytes"}
+    assert deep.stored["path"] is None
+    assert deep.stored["bytes"].startswith(b"\x89PNG")
+    assert (deep.brightest, deep.deep) == (255, (0, 65_535))
+    Image.new("LA", (2, 3)).save(tmp_path / "clear.png")
+    clear = open_picture(tmp_path / "clear.png")
+    assert (clear.white, clear.size, clear.brightest) == (True, (2, 3), 255)
+    (tmp_path / "b.png").write_bytes(png(np.full((4, 4, 3), 0x1234, np.uint16), 2))
+    assert open_picture(tmp_path / "b.png").deep == (0x1200, 0x12FF)
+
+
+@pytest.mark.parametrize("note", range(10))
+def test_which_notes_of_exif_turn_a_picture(tmp_path, note):
+    exif = Image.Exif()
+    exif[0x0112] = note
+    Image.fromarray(RED).save(tmp_path / "a.jpg", exif=exif)
+    assert open_picture(tmp_path / "a.jpg").turned is (2 <= note <= 8)

@@ -186,6 +186,12 @@ def test_a_picture_that_cannot_be_used_is_named_by_its_row(bad, says):
         find_duplicates(dataset)
 
 
+def test_the_row_is_counted_however_far_it_is():
+    pictures = [Image.new("L", (8, 8))] * 3
+    with pytest.raises(ValueError, match="row 3 cannot be used"):
+        prepare(_dataset({"image": [*pictures, None], "label": [0] * 4}), 8)
+
+
 def test_a_picture_that_cannot_be_used_to_the_letter():
     dataset = _dataset({"image": [None], "label": [0]})
     with pytest.raises(ValueError, match="row 0") as error:
