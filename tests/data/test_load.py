@@ -328,8 +328,8 @@ def test_refusals_to_the_letter(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="empty") as error:
         load_images("digits", source="")
     assert str(error.value) == (
-        "source is '', which for digits is neither 'bundled' nor 'hub' nor a folder or .npy file "
-        "that exists. Choose one of those, or check the path, which is empty."
+        "source is '', which for digits is neither 'bundled' nor 'drawn' nor 'hub' nor a folder or "
+        ".npy file that exists. Choose one of those, or check the path, which is empty."
     )
     with pytest.raises(ValueError, match="no data set") as error:
         load_images("faces")
