@@ -1,0 +1,106 @@
+"""The gallery's networks are there, small, fresh, and as good as their cards say."""
+
+import json
+import math
+
+import pytest
+import torch
+from diffusers import DDPMScheduler, UNet2DModel
+from PIL import Image
+
+from course_utils.data import load_images, prepare
+from course_utils.models import gallery
+from course_utils.sampling import quick_scheduler, sample
+from course_utils.share.exhibit import Judge, seen
+from course_utils.training import recipe
+
+MEGABYTE = 1e6
+networks = pytest.mark.parametrize("name", gallery.names())
+
+
+def test_there_are_networks_and_all_of_them_are_small():
+    assert {"sprites-16"} <= set(gallery.names())
+    sizes = [
+        sum(path.stat().st_size for path in (gallery.FOLDER / name).iterdir())
+        for name in gallery.names()
+    ]
+    assert max(sizes) <= 5 * MEGABYTE
+    assert sum(sizes) <= 25 * MEGABYTE
+
+
+def test_an_unknown_name_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match=r"no network 'faces-16'; choose from .*sprites-16"):
+        gallery.load("faces-16")
+
+
+@networks
+def test_what_is_loaded_is_a_network_of_diffusers_with_a_label_for_none(name):
+    found = gallery.load(name)
+    assert isinstance(found.model, UNet2DModel)
+    assert isinstance(found.noise_scheduler, DDPMScheduler)
+    assert {p.dtype for p in found.model.parameters()} == {torch.float32}
+    assert not found.model.training
+    assert found.model.config.num_class_embeds == len(found.labels) + 1 == found.no_label + 1
+    assert found.image_size == found.model.config.sample_size == int(name.split("-")[1])
+    again = gallery.load(name)  # nobody shares weights with anybody
+    assert found.model.conv_in.weight.data_ptr() != again.model.conv_in.weight.data_ptr()
+
+
+@networks
+def test_the_card_says_how_it_was_made(name):
+    card = gallery.load(name).card
+    chosen = recipe(card["recipe"], "overnight")
+    assert card["config"]["num_steps"] == chosen.config.num_steps
+    assert card["parameters"] == sum(p.numel() for p in gallery.load(name).model.parameters())
+    assert card["hours"] > 0
+    assert card["machine"]
+    assert card["on_the_way"][-1]["step"] == chosen.config.num_steps
+    hours = [row["hours"] for row in card["on_the_way"]]
+    assert hours == sorted(hours)
+    assert hours[-1] == card["hours"]
+    with Image.open(gallery.FOLDER / name / "samples.png") as sheet:
+        assert sheet.size == (8 * found_size(card), 8 * found_size(card))  # 64, none picked
+
+
+def found_size(card):
+    return card["config"]["image_size"]
+
+
+@networks
+def test_the_drawings_are_still_those_it_has_learned(name):
+    """Where they are not, the network is stale."""
+    card = gallery.load(name).card
+    pictures = load_images(card["recipe"], "drawn", count=100, first=card["pictures"]["first"])
+    now = seen(prepare(pictures, card["config"]["image_size"]))
+    assert now == card["pictures"]["sha256"], (
+        f"drawn otherwise now: renew it with {card['command']}"
+    )
+
+
+@networks
+def test_it_draws_as_well_as_its_card_says(name):
+    """Wrong weights, a wrong schedule, another order of the labels: each would be seen here."""
+    found = gallery.load(name)
+    count, kinds = 40, len(found.labels)
+    wanted = [k % kinds for k in range(count)]
+    images = sample(
+        found.model,
+        quick_scheduler(found.noise_scheduler),
+        seeds=range(count),
+        class_labels=wanted,
+        num_inference_steps=20,
+        progress=False,
+    ).images
+    judge = Judge(recipe(found.card["recipe"], "overnight"), count=500)
+    scores = judge.score(images, wanted)
+    # Three deviations of a share of 40, and as much again for fewer steps and a quicker reader.
+    for what, told in found.card["scores"].items():
+        if what != "asked":
+            bound = 6 * math.sqrt(max(told * (1 - told), 0.02) / count)
+            assert abs(scores[what] - told) < bound, (what, scores[what], told)
+
+
+def test_the_cards_are_plain_json():
+    for name in gallery.names():
+        text = (gallery.FOLDER / name / gallery.CARD).read_text(encoding="utf-8")
+        assert json.loads(text)["labels"]
