@@ -4,6 +4,7 @@ import os
 import random
 import sys
 import time
+import warnings
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -91,6 +92,8 @@ def start_chapter(data: str, source: str | os.PathLike[str], seed: int = 0) -> C
     """
     from course_utils.figures.plotting import set_style
 
+    # Plain bars will do; tqdm would say in each notebook that ipywidgets could draw others.
+    warnings.filterwarnings("ignore", message="IProgress not found")
     budget = by_budget(smoke="smoke", laptop="laptop", full="full")  # no chapter has another one
     chapter = Chapter(data, os.fspath(source), seed, budget, best_device())
     number = choose_threads() if chapter.device == "cpu" else 0

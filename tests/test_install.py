@@ -146,19 +146,24 @@ def test_colab_rehearsal(tmp_path, checkout):
     run(python, "-c", execute, "--inplace", CHAPTER.name, cwd=alone, env=env)
     where = run(python, "-c", "import course_utils; print(course_utils.__file__)", cwd=alone)
     assert str(site) in where
+    opened = "from course_utils.models import gallery; print(gallery.load('sprites-16').labels)"
+    assert "potion" in run(python, "-c", opened, cwd=alone)  # the weights came along
     executed = (alone / CHAPTER.name).read_text()
     assert "budget   smoke" in executed
     assert [path.name for path in alone.iterdir()] == [CHAPTER.name]  # nothing left behind
 
 
 def test_the_progress_bars_of_other_libraries_are_quiet_in_a_notebook(monkeypatch):
-    """Without ipywidgets the first one warns: IProgress not found."""
+    """Where ipywidgets is missing the first one would warn: IProgress not found."""
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
-    code = "from diffusers import DDPMPipeline\nfrom tqdm.auto import tqdm\nlist(tqdm(range(2)))"
+    code = (
+        "import course_utils\ncourse_utils.start_chapter('digits', 'bundled')\n"
+        "from diffusers import DDPMPipeline\nfrom tqdm.auto import tqdm\nlist(tqdm(range(2)))"
+    )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
     NotebookClient(notebook, kernel_name="python3").execute()
     shown = str(notebook.cells[0].outputs)
-    assert "widget-view" in shown
+    assert "2/2" in shown
     assert "Warning" not in shown
 
 
