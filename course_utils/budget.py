@@ -8,8 +8,8 @@ import os
 from typing import TypeVar
 
 BUDGETS = ("smoke", "laptop", "overnight", "full")
-"""The known budgets, which mean seconds on one core, minutes on a laptop, an hour or two on a laptop
-for a network of the gallery, and a GPU."""
+"""The known budgets, which mean seconds on one core, minutes on a laptop, an hour or two on it for
+a network of the gallery, and a GPU."""
 
 T = TypeVar("T")
 
