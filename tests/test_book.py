@@ -96,12 +96,6 @@ def test_notebooks_show_their_outputs(built_book):
     assert HUB_NAMES["digits"] not in tree.find("article").get_text()
 
 
-@pages
-def test_no_output_is_a_warning(built_book, page):
-    told = [block.get_text() for block in soup(built_book, page).select(".output.stderr")]
-    assert not [text for text in told if "Warning" in text]
-
-
 def open_page(browser, site, page, width=1280, scheme="light", height=900):
     """A page in a fresh browser profile, with what it complained of and asked for."""
     context = browser.new_context(
