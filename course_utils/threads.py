@@ -22,10 +22,15 @@ _TURNS = 3
 """How often each number is tried, since others keep a core busy for moments, too."""
 
 
+_known: dict[str, int] = {}
+"""The threads that PyTorch had to begin with, and those that were chosen last."""
+
+
 def choose_threads() -> int:
     """Try how fast this machine is just now with all threads and with fewer, and take the best.
 
-    Nothing is done where the reader has decided (``OMP_NUM_THREADS``, a number from 1 up).
+    Nothing is done where the reader has decided, by ``OMP_NUM_THREADS`` (a number from 1 up) or
+    by ``torch.set_num_threads``.
 
     Returns:
         The number of threads that PyTorch has from now on.
@@ -34,13 +39,15 @@ def choose_threads() -> int:
 
     first, _, _ = os.environ.get("OMP_NUM_THREADS", "").partition(",")  # one for each level
     decided = first.strip().isdecimal() and int(first) > 0  # OpenMP passes over what is not
-    if not decided:
-        most = _cores()
+    now = torch.get_num_threads()
+    most = _known.setdefault("most", now)
+    if not decided and now == _known.setdefault("chosen", now):
         rates = dict.fromkeys(sorted({most, most - 1, most // 2, 1} - {0}, reverse=True), 0.0)
         for number in list(rates) * _TURNS:
             rates[number] += _rate(number)
         # More threads unless fewer are clearly faster: a short look is never exact.
-        torch.set_num_threads(next(n for n in rates if 1.1 * rates[n] >= max(rates.values())))
+        _known["chosen"] = next(n for n in rates if 1.1 * rates[n] >= max(rates.values()))
+        torch.set_num_threads(_known["chosen"])
     return torch.get_num_threads()
 
 

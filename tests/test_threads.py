@@ -10,8 +10,9 @@ from course_utils import threads
 def rates(monkeypatch):
     """Layers per second by number of threads, on a machine of four cores."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(threads, "_cores", lambda: 4)
+    monkeypatch.setattr(threads, "_known", {})
     before, found = torch.get_num_threads(), {}
+    torch.set_num_threads(4)  # what PyTorch begins with there
     monkeypatch.setattr(threads, "_rate", lambda number: found[number])
     yield found
     torch.set_num_threads(before)
@@ -37,6 +38,23 @@ def test_a_number_that_the_reader_has_set_stays(rates, monkeypatch):
     assert threads.choose_threads() == 2  # and nothing is tried: there are no rates
 
 
+@pytest.mark.parametrize("already_chosen", [False, True])
+def test_a_number_that_was_set_in_pytorch_stays(rates, already_chosen):
+    """A benchmark that measures one thread, say, trains on one."""
+    rates.update({4: 30, 3: 25, 2: 18, 1: 10})
+    if already_chosen:
+        assert threads.choose_threads() == 4
+    torch.set_num_threads(1)
+    assert threads.choose_threads() == threads.choose_threads() == 1
+
+
+def test_what_was_chosen_is_chosen_anew(rates):
+    rates.update({4: 3, 3: 22, 2: 18, 1: 10})
+    assert threads.choose_threads() == 3
+    rates[4] = 30  # the other program has gone
+    assert threads.choose_threads() == 4
+
+
 @pytest.mark.parametrize(
     ("given", "chosen"), [("1,4", 2), (" 2 ", 2), ("many", 3), ("0", 3), ("-1", 3), ("", 3)]
 )
@@ -44,7 +62,7 @@ def test_what_openmp_passes_over_is_no_number_that_was_set(rates, monkeypatch, g
     """It takes all cores then, however many others keep busy: as if nothing were set."""
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     rates.update({4: 3, 3: 22, 2: 18, 1: 10})
-    torch.set_num_threads(2)
+    torch.set_num_threads(2 if chosen == 2 else 4)  # as PyTorch reads it
     assert threads.choose_threads() == chosen
 
 

@@ -1,6 +1,7 @@
 """From numbers to pictures: bytes, Pillow images, and many of them side by side."""
 
 import math
+from io import BytesIO
 
 import torch
 from PIL import Image
@@ -57,6 +58,20 @@ def to_pil(images: Tensor) -> list[Image.Image]:
         )
     arrays = to_uint8(images).permute(0, 2, 3, 1).cpu().numpy()
     return [Image.fromarray(a[..., 0] if a.shape[-1] == 1 else a) for a in arrays]
+
+
+def png(image: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG file.
+
+    Args:
+        image: Of any mode that PNG knows.
+
+    Returns:
+        The whole file.
+    """
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def image_grid(images: Tensor) -> Image.Image:

@@ -7,13 +7,14 @@ see-through parts. What is done to each is noted, so that `load_images` can say 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
+
+from course_utils.data.pixels import png
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -93,9 +94,7 @@ def open_picture(path: Path) -> Opened:
         if plain.mode == image.mode and not white and _as_text(path):
             stored["path"] = str(path.resolve())
         else:
-            buffer = BytesIO()
-            plain.save(buffer, format="PNG")
-            stored["bytes"] = buffer.getvalue()
+            stored["bytes"] = png(plain)
     # Where a deep picture was see-through there is white now, which says nothing of its values.
     brightest = found[1] // 257 if found else _range(plain)[1]
     return Opened(stored, plain.size, brightest, found, film, turned, white)

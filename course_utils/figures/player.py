@@ -4,12 +4,11 @@ import base64
 import html
 import json
 from collections.abc import Sequence
-from io import BytesIO
 
 from PIL.Image import Image
 from torch import Tensor
 
-from course_utils.data.pixels import to_pil
+from course_utils.data.pixels import png, to_pil
 from course_utils.files import fingerprint
 
 _TEMPLATE = """
@@ -125,6 +124,4 @@ class Player:
 
 def _data_uri(image: Image) -> str:
     """A picture as an address that holds the picture itself."""
-    buffer = BytesIO()
-    image.save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode()

@@ -5,7 +5,6 @@ checkpoint, halves the precision of its weights, and puts them into the package 
 says how they were made and how good they are.
 """
 
-import io
 import json
 import sys
 import tempfile
@@ -19,7 +18,8 @@ import torch
 from torch import Tensor
 
 from course_utils.data import ImageTensors, image_grid, load_images, prepare
-from course_utils.files import fingerprint, spelled_out, write_whole
+from course_utils.data.pixels import png
+from course_utils.files import digest, spelled_out, write_whole
 from course_utils.metrics import PictureReader, copy_score, nearest
 from course_utils.models.gallery import CARD, FOLDER
 from course_utils.sampling import quick_scheduler, sample
@@ -27,6 +27,7 @@ from course_utils.screen import tell
 from course_utils.training import Recipe, recipe
 from course_utils.training.checkpoints import checkpoints, read_checkpoint
 from course_utils.training.config import check_same_run
+from course_utils.training.state import averaged_weights
 
 ASKED = 500
 """Pictures that a finished network is judged by."""
@@ -138,7 +139,7 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
         )
     judge = Judge(chosen)
     scheduler: Any = chosen.noise_scheduler()
-    model = averaged(chosen, judge.kinds, tensors)
+    model: Any = averaged_weights(chosen.model(len(judge.kinds)), tensors)
     goal = folder / f"{name}-{chosen.config.image_size}"
     with tempfile.TemporaryDirectory() as part:
         model.half().save_pretrained(part)
@@ -147,10 +148,9 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
             write_whole(goal / path.name, path.read_bytes())
     # Judged as it will be used: stored in half precision, calculated in single precision.
     images, wanted = draw(model.float(), scheduler, len(judge.kinds), ASKED)
-    picture = io.BytesIO()
-    image_grid(images[:64]).save(picture, "PNG")
-    write_whole(goal / "samples.png", picture.getvalue())
-    card = _how_it_was_made(chosen, about, tensors) | {
+    write_whole(goal / "samples.png", png(image_grid(images[:64])))
+    card = _how_it_was_made(chosen, about, tensors["losses"]) | {
+        "parameters": sum(p.numel() for p in model.parameters()),
         "labels": judge.kinds,
         "pictures": {
             "count": chosen.count,
@@ -174,50 +174,26 @@ def seen(learned: ImageTensors) -> str:
     Returns:
         A SHA-256 digest of the first hundred, as they were prepared.
     """
-    return fingerprint(
-        learned.images[:100].numpy().tobytes(), learned.labels[:100].numpy().tobytes()
-    )
-
-
-def averaged(chosen: Recipe, kinds: Sequence[str], tensors: dict[str, Tensor]) -> Any:
-    """The recipe's network with the averaged weights of a checkpoint.
-
-    Args:
-        chosen: The recipe.
-        kinds: The names of its labels.
-        tensors: What `read_checkpoint` gave.
-
-    Returns:
-        The network, in evaluation mode.
-    """
-    model = chosen.model(len(kinds))
-    with torch.no_grad():
-        for k, parameter in enumerate(model.parameters()):
-            parameter.copy_(tensors[f"ema.{k}"])
-    return model.eval()
+    return digest({"images": learned.images[:100], "labels": learned.labels[:100]})
 
 
 def _on_the_way(chosen: Recipe, judge: Judge, path: Path) -> dict[str, float]:
     """The scores of a checkpoint, and the hours up to it."""
     about, tensors = read_checkpoint(path)
-    model = averaged(chosen, judge.kinds, tensors)
-    scheduler, kinds = chosen.noise_scheduler(), len(judge.kinds)
-    scores = judge.score(*draw(model, scheduler, kinds, ASKED_ON_THE_WAY))
+    kinds = len(judge.kinds)
+    model = averaged_weights(chosen.model(kinds), tensors)
+    scores = judge.score(*draw(model, chosen.noise_scheduler(), kinds, ASKED_ON_THE_WAY))
     row = {"step": about["step"], "hours": about["seconds"] / 3600, **scores}
     print(row)
     return row
 
 
-def _how_it_was_made(
-    chosen: Recipe, about: dict[str, Any], tensors: dict[str, Tensor]
-) -> dict[str, Any]:
-    """The recipe, the pictures, the machine and the losses."""
-    losses = tensors["losses"]
+def _how_it_was_made(chosen: Recipe, about: dict[str, Any], losses: Tensor) -> dict[str, Any]:
+    """The recipe, the machine and the losses."""
     return {
         "recipe": chosen.name,
         "command": f"python -m course_utils train {chosen.name} --budget overnight",
         "config": asdict(chosen.config),
-        "parameters": sum(t.numel() for n, t in tensors.items() if n.startswith("ema.")),
         "hours": about["seconds"] / 3600,
         "machine": about["machine"],
         "versions": {name: version(name) for name in ("course-utils", "torch", "diffusers")},

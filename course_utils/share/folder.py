@@ -4,7 +4,6 @@ Nothing here needs a network; `course_utils.share.hub` sends such a folder to th
 """
 
 import contextlib
-import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from course_utils.data.pixels import image_grid
+from course_utils.data.pixels import image_grid, png
 from course_utils.files import spelled_out, write_whole
 from course_utils.noise.process import NoiseScheduler
 from course_utils.share.portable import CODE, carries_code, network_code, portable_scheduler
@@ -76,13 +75,12 @@ def save_model(
     scheduler, with_code = portable_scheduler(noise_scheduler), carries_code(model)
     zoom = max(1, 128 // samples.shape[-1])
     large = samples.repeat_interleave(zoom, -1).repeat_interleave(zoom, -2)
-    picture = io.BytesIO()
-    image_grid(large).save(picture, "png")
+    picture = png(image_grid(large))
     numbers = {"config": asdict(config), "losses": [float(loss) for loss in losses]}
     folder = _own(spelled_out("folder", folder))
     # First what marks the folder as ours, so that a save that breaks off can be repeated.
     write_whole(folder / "training.json", json.dumps(numbers, indent=1).encode())
-    write_whole(folder / "samples.png", picture.getvalue())
+    write_whole(folder / "samples.png", picture)
     write_whole(folder / "README.md", str(card).encode())
     with _quietly():
         pipeline: Any = DDPMPipeline(unet=model, scheduler=scheduler)

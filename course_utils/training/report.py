@@ -4,7 +4,6 @@ Nothing here changes a number of the training. What fails on the side stops no t
 """
 
 import contextlib
-import io
 import shutil
 import time
 import warnings
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from course_utils.data.pixels import image_grid
+from course_utils.data.pixels import image_grid, png
 from course_utils.data.tensors import ImageTensors
 from course_utils.files import spelled_out
 from course_utils.noise.process import NoiseScheduler
@@ -203,9 +202,7 @@ class Output:
         def draw() -> None:
             self.ema_model = state.averaged(self.ema_model)
             images = draw_samples(self.config, self.ema_model, self.noise_scheduler)
-            content = io.BytesIO()
-            image_grid(images).save(content, "PNG")
-            self.folder.write(path, content.getvalue())
+            self.folder.write(path, png(image_grid(images)))
             self._on_the_side("log", lambda: tracking.log_grid(state, images, path))
 
         self._on_the_side("sample grid", draw)

@@ -174,3 +174,19 @@ class TrainingState:
         """
         network = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         return TrainingRun(network, self.averaged(), self.losses)
+
+
+def averaged_weights(model: Network, tensors: dict[str, Tensor]) -> Network:
+    """Put the averaged weights of a checkpoint into a network.
+
+    Args:
+        model: A network like the one that was trained; it is changed.
+        tensors: What `TrainingState.tensors` gave.
+
+    Returns:
+        The same network, in evaluation mode.
+    """
+    with torch.no_grad():
+        for k, parameter in enumerate(model.parameters()):
+            parameter.copy_(tensors[f"ema.{k}"])
+    return model.eval()
