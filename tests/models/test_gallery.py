@@ -59,11 +59,7 @@ def test_the_card_says_how_it_was_made(name):
     assert hours == sorted(hours)
     assert hours[-1] == card["hours"]
     with Image.open(gallery.FOLDER / name / "samples.png") as sheet:
-        assert sheet.size == (8 * found_size(card), 8 * found_size(card))  # 64, none picked
-
-
-def found_size(card):
-    return card["config"]["image_size"]
+        assert sheet.size == (8 * card["config"]["image_size"],) * 2  # 64, none picked
 
 
 @networks
