@@ -128,7 +128,9 @@ def test_compares_no_stored_outputs(path):
 
 @chapters
 def test_figures_have_alt_text_and_captions(path):
-    drawing = re.compile(r"(show_images|plot_losses|draw_unet)\((?!.*\bcheck\b)|^fig$", re.M)
+    drawing = re.compile(
+        r"(show_images|plot_losses|plot_card|draw_unet)\((?!.*\bcheck\b)|^fig$", re.M
+    )
     for cell in cells(path, "code"):
         tail = text(cell).rstrip().split("\n")[-1]
         if not drawing.match(tail):

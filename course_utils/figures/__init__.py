@@ -5,7 +5,14 @@ draws a network from what flowed through it. Used in every chapter.
 """
 
 from course_utils.figures.player import Player
-from course_utils.figures.plotting import COLOURS, plot_losses, set_style, show_images, show_source
+from course_utils.figures.plotting import (
+    COLOURS,
+    plot_card,
+    plot_losses,
+    set_style,
+    show_images,
+    show_source,
+)
 from course_utils.figures.unet_diagram import Stage, draw_unet, trace_unet
 
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "Player",
     "Stage",
     "draw_unet",
+    "plot_card",
     "plot_losses",
     "set_style",
     "show_images",

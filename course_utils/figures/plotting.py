@@ -150,6 +150,31 @@ def plot_losses(losses: Mapping[str, Sequence[float]], window: int = 25) -> Figu
     return fig
 
 
+def plot_card(card: Mapping[str, Any]) -> Figure:
+    """Draw what more time has bought a network of the gallery.
+
+    Args:
+        card: The network's card, with its checkpoints' scores and hours.
+
+    Returns:
+        Two panels over the hours of training: the share of pictures read as asked, and the
+        median distance to the nearest picture that no network has seen (root mean square of
+        the pixels' differences, 2 from black to white). Dashed: what real pictures get.
+
+    Chapter: 3, "And after hours?".
+    """
+    measures = {"read_as_asked": "share read as asked", "distance": "distance to nearest"}
+    way = card["on_the_way"]
+    fig, axes = plt.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True)
+    for ax, (measure, label) in zip(axes, measures.items(), strict=True):
+        ax.plot([at["hours"] for at in way], [at[measure] for at in way], "o-", markersize=4)
+        ax.axhline(card["real"][measure], color=INK, linestyle="--")
+        ax.set(ylabel=label)
+    axes[-1].set(xlabel="hours of training")
+    plt.close(fig)
+    return fig
+
+
 def show_source(obj: Callable[..., Any]) -> "Code":
     """Show the package's own lines of a function or class, without its docstring.
 

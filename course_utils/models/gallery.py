@@ -45,6 +45,13 @@ class Trained:
         """The label that stands for "no label"."""
         return len(self.labels)
 
+    @property
+    def told(self) -> str:
+        """What it has cost, in a line: updates, pictures, hours, machine."""
+        steps, count = self.card["config"]["num_steps"], self.card["pictures"]["count"]
+        cost = f"{self.card['hours']:.1f} hours on {self.card['machine']}"
+        return f"{steps:,} updates on {count:,} pictures, {cost}"
+
 
 def names() -> tuple[str, ...]:
     """The networks there are.

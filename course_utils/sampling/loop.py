@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from course_utils.models.base import Denoiser, dtype_of, height_and_width
 from course_utils.sampling.base import SamplingScheduler
+from course_utils.sampling.guidance import check_guidance, guided_answer
 from course_utils.validate import check_whole
 
 
@@ -97,6 +98,8 @@ def sample(
     seeds: Sequence[int],
     class_labels: Sequence[int] | None = None,
     num_inference_steps: int = 50,
+    guidance_scale: float = 1.0,
+    no_label: int | None = None,
     keep_steps: bool = False,
     progress: bool = True,
 ) -> Samples:
@@ -111,6 +114,9 @@ def sample(
         class_labels: One label for each picture, in [0, num_class_embeds); None for a
             network without classes.
         num_inference_steps: How many noise levels to visit, from 1 to the scheduler's T.
+        guidance_scale: How much the labels count, from 0; 1 for the network as it is. Any other
+            value asks it twice at each level, with the label and without.
+        no_label: The label that stands for "no label"; only guidance wants it.
         keep_steps: Whether to keep every x_t and every guess of x0, for a film strip.
         progress: Whether to show a progress bar.
 
@@ -120,7 +126,7 @@ def sample(
     Raises:
         TypeError: A seed, a label or the number of steps is not a whole number.
         ValueError: No seeds; labels missing, too many, out of range, or not wanted; more
-            steps than the scheduler has.
+            steps than the scheduler has; a guidance that cannot be.
 
     Source:
         Ho et al. 2020, arXiv 2006.11239, Algorithm 2; Song et al. 2021, arXiv 2010.02502, eq. 12,
@@ -129,6 +135,7 @@ def sample(
     Chapter: 1, "Sampling".
     """
     _check(model, class_labels, seeds)
+    check_guidance(model, guidance_scale, no_label)
     device = next(model.parameters()).device
     height, width = height_and_width(model.config.sample_size)
     noise, generators = initial_noise((model.config.in_channels, height, width), seeds)
@@ -143,7 +150,8 @@ def sample(
     steps, predictions = [x.cpu()], []
     with _evaluating(model):
         for t in tqdm(noise_scheduler.timesteps, desc="sampling", disable=not progress):
-            model_output = model(shown(x, t).to(dtype), t, class_labels=labels).sample
+            seen = shown(x, t).to(dtype)
+            model_output = guided_answer(model, seen, t, labels, guidance_scale, no_label)
             out = noise_scheduler.step(model_output.to(x.dtype), t, x, **fresh)
             x = out.prev_sample
             if keep_steps:

@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ class Judge:
 def _drawn(chosen: Recipe, count: int, first: int) -> ImageTensors:
     """Some of the pictures that the course can draw, as the recipe prepares them."""
     assert chosen.config.image_size is not None
-    images = load_images(chosen.name, "drawn", count=count, first=first)
+    images = load_images(chosen.pictures, "drawn", count=count, first=first)
     return prepare(images, chosen.config.image_size, chosen.channels)
 
 
@@ -131,6 +131,9 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
     if not found:
         raise ValueError(f"{run} has no checkpoints; train first, with --output-dir {run}.")
     about, tensors = read_checkpoint(found[-1])
+    # The numbers that a processor is quick with are its own matter; the card tells them.
+    precision = about["config"]["mixed_precision"]
+    chosen = replace(chosen, config=replace(chosen.config, mixed_precision=precision))
     check_same_run(about["config"], chosen.config)
     if about["step"] < chosen.config.num_steps:
         raise ValueError(
@@ -190,9 +193,11 @@ def _on_the_way(chosen: Recipe, judge: Judge, path: Path) -> dict[str, float]:
 
 def _how_it_was_made(chosen: Recipe, about: dict[str, Any], losses: Tensor) -> dict[str, Any]:
     """The recipe, the machine and the losses."""
+    precision = chosen.config.mixed_precision
+    option = "" if precision == "no" else f" --mixed-precision {precision}"
     return {
         "recipe": chosen.name,
-        "command": f"python -m course_utils train {chosen.name} --budget overnight",
+        "command": f"python -m course_utils train {chosen.name} --budget overnight{option}",
         "config": asdict(chosen.config),
         "hours": about["seconds"] / 3600,
         "machine": about["machine"],

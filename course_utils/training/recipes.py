@@ -3,13 +3,15 @@
 The chapters and ``python -m course_utils train`` take them from here.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
 from course_utils.budget import BUDGETS, current_budget
+from course_utils.data.drawn import COUNT
 from course_utils.data.load import OWN_SOURCES, load_images
 from course_utils.data.tensors import ImageTensors, prepare
 from course_utils.noise.process import NoiseScheduler
@@ -22,12 +24,14 @@ class Recipe:
     """What is trained on what, and how.
 
     Attributes:
-        name: The data set, as `course_utils.data.load_images` takes it.
+        name: What it is called in `RECIPES`.
         config: The numbers of the run; `image_size` is set.
         channels: 1 for grey pictures, 3 for RGB.
         flip: Whether batches mirror pictures at random.
         conditional: Whether the network is told the label.
         network: Arguments of ``UNet2DModel`` beyond size, channels and classes.
+        data_set: The pictures, as `course_utils.data.load_images` calls them; None where they
+            are called like the recipe.
         source: Where the pictures come from if nothing else is said; None for the usual place.
         count: How many pictures to draw, where they are drawn; None for the usual number.
         first: The number of the first of those; None for 0.
@@ -39,6 +43,7 @@ class Recipe:
     flip: bool = False
     conditional: bool = False
     network: dict[str, Any]
+    data_set: str | None = None
     source: str | None = None
     count: int | None = None
     first: int | None = None
@@ -48,6 +53,11 @@ class Recipe:
             raise ValueError(
                 f"image_size is None; the recipe {self.name!r} prepares its pictures at this size."
             )
+
+    @property
+    def pictures(self) -> str:
+        """The pictures, as `course_utils.data.load_images` calls them."""
+        return self.data_set or self.name
 
     def data(self, source: str | Path | None = None) -> ImageTensors:
         """Open and prepare the pictures.
@@ -59,10 +69,10 @@ class Recipe:
             The pictures at the recipe's size.
         """
         assert self.config.image_size is not None
-        source = source or self.source or OWN_SOURCES[self.name]
+        source = source or self.source or OWN_SOURCES[self.pictures]
         drawn = source == "drawn"
         own = {"count": self.count, "first": self.first} if drawn else {}
-        images = load_images(self.name, source, **own)
+        images = load_images(self.pictures, source, **own)
         return prepare(images, self.config.image_size, self.channels, self.flip)
 
     def model(self, num_classes: int | None = None) -> Network:
@@ -177,7 +187,7 @@ def _digits(k: int) -> Recipe:
     settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 8, "learning_rate": 3e-3},
         {"image_size": 16, "num_steps": 700, "learning_rate": 4e-3, "ema_decay": 0.99},
-        _NIGHT | {"image_size": 28, "num_steps": 10_000, "batch_size": 32},
+        _NIGHT | {"image_size": 28, "num_steps": 6_000, "batch_size": 32},
         {"image_size": 28, "num_steps": 2_800, "learning_rate": 2e-3, "ema_decay": 0.998},
     )
     return Recipe(
@@ -211,6 +221,21 @@ def _sprites(k: int) -> Recipe:
         network=network[k],
         count=(100, None, 12_000, None)[k],
     )
+
+
+def _half(name: str, number: int) -> Callable[[int], Recipe]:
+    """The sprites' recipe on one half of its pictures, for half as long."""
+
+    def make(k: int) -> Recipe:
+        whole = _sprites(k)
+        count = (whole.count or COUNT) // 2
+        steps = whole.config.num_steps // 2
+        config = replace(whole.config, num_steps=steps)
+        return replace(
+            whole, name=name, data_set="sprites", config=config, count=count, first=number * count
+        )
+
+    return make
 
 
 def _butterflies(k: int) -> Recipe:
@@ -283,6 +308,8 @@ def _flowers(k: int) -> Recipe:
 RECIPES = {
     "digits": _digits,
     "sprites": _sprites,
+    "sprites-a": _half("sprites-a", 0),
+    "sprites-b": _half("sprites-b", 1),
     "butterflies": _butterflies,
     "flowers": _flowers,
 }

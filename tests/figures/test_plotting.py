@@ -15,6 +15,7 @@ from course_utils.figures import (
     COLOURS,
     Stage,
     draw_unet,
+    plot_card,
     plot_losses,
     plotting,
     set_style,
@@ -110,6 +111,24 @@ def test_loss_curve_is_the_running_mean():
     assert "squared error" in figure.axes[0].get_ylabel()
 
 
+CARD = {
+    "on_the_way": [
+        {"hours": 0.5, "read_as_asked": 0.8, "distance": 0.4},
+        {"hours": 1.5, "read_as_asked": 0.9, "distance": 0.2},
+    ],
+    "real": {"read_as_asked": 0.95, "distance": 0.1},
+}
+
+
+def test_what_time_has_bought_is_drawn_beside_what_real_pictures_get():
+    figure = plot_card(CARD)
+    drawn = [[tuple(line.get_ydata()) for line in ax.lines] for ax in figure.axes]
+    assert drawn == [[(0.8, 0.9), (0.95, 0.95)], [(0.4, 0.2), (0.1, 0.1)]]
+    assert {tuple(ax.lines[0].get_xdata()) for ax in figure.axes} == {(0.5, 1.5)}
+    assert [ax.get_ylabel() for ax in figure.axes] == ["share read as asked", "distance to nearest"]
+    assert figure.axes[-1].get_xlabel() == "hours of training"
+
+
 @pytest.mark.parametrize("levels", [2, 3, 4])
 def test_trace_and_drawing_agree_with_the_network(levels):
     channels = (8, 16, 32, 64)[:levels]
@@ -181,6 +200,7 @@ def test_letters_are_large_enough_for_a_phone():
         show_images(torch.zeros(10, 1, 8, 8), 10, [str(k) for k in range(10)], ["row"]),
         plot_losses({"run": [1.0, 0.5, 0.2]}),
         draw_unet(stages),
+        plot_card(CARD),
     ]
     for figure in figures:
         assert smallest_text(figure) >= 8

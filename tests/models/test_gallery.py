@@ -41,7 +41,7 @@ def test_what_is_loaded_is_a_network_of_diffusers_with_a_label_for_none(name):
     assert {p.dtype for p in found.model.parameters()} == {torch.float32}
     assert not found.model.training
     assert found.model.config.num_class_embeds == len(found.labels) + 1 == found.no_label + 1
-    assert found.image_size == found.model.config.sample_size == int(name.split("-")[1])
+    assert found.image_size == found.model.config.sample_size == int(name.split("-")[-1])
     again = gallery.load(name)  # nobody shares weights with anybody
     assert found.model.conv_in.weight.data_ptr() != again.model.conv_in.weight.data_ptr()
 
@@ -54,6 +54,10 @@ def test_the_card_says_how_it_was_made(name):
     assert card["parameters"] == sum(p.numel() for p in gallery.load(name).model.parameters())
     assert card["hours"] > 0
     assert card["machine"]
+    assert gallery.load(name).told == (
+        f"{chosen.config.num_steps:,} updates on {chosen.count:,} pictures, "
+        f"{card['hours']:.1f} hours on {card['machine']}"
+    )
     assert card["on_the_way"][-1]["step"] == chosen.config.num_steps
     hours = [row["hours"] for row in card["on_the_way"]]
     assert hours == sorted(hours)
@@ -66,8 +70,9 @@ def test_the_card_says_how_it_was_made(name):
 def test_the_drawings_are_still_those_it_has_learned(name):
     """Where they are not, the network is stale."""
     card = gallery.load(name).card
-    pictures = load_images(card["recipe"], "drawn", count=100, first=card["pictures"]["first"])
-    now = seen(prepare(pictures, card["config"]["image_size"]))
+    chosen = recipe(card["recipe"], "overnight")
+    pictures = load_images(chosen.pictures, "drawn", count=100, first=card["pictures"]["first"])
+    now = seen(prepare(pictures, card["config"]["image_size"], chosen.channels))
     assert now == card["pictures"]["sha256"], (
         f"drawn otherwise now: renew it with {card['command']}"
     )
