@@ -9,7 +9,7 @@ them. `duplicates` finds copies, `split` holds some pictures back.
 from course_utils.data.drawing import KINDS, contact_sheet, draw, draw_many
 from course_utils.data.duplicates import find_duplicates
 from course_utils.data.load import DataUnavailableError, load_images
-from course_utils.data.pixels import image_grid, to_pil, to_uint8
+from course_utils.data.pixels import as_scanned, image_grid, to_pil, to_uint8
 from course_utils.data.split import hold_out, hold_out_groups, leaked_share
 from course_utils.data.tensors import ImageTensors, prepare
 
@@ -17,6 +17,7 @@ __all__ = [
     "KINDS",
     "DataUnavailableError",
     "ImageTensors",
+    "as_scanned",
     "contact_sheet",
     "draw",
     "draw_many",

@@ -3,8 +3,9 @@
 import math
 from io import BytesIO
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 
@@ -72,6 +73,31 @@ def png(image: Image.Image) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def as_scanned(image: Image.Image) -> Tensor:
+    """Bring a digit to the form of those that people wrote for scikit-learn's set.
+
+    Args:
+        image: White ink on black, mode ``"L"``, any size.
+
+    Returns:
+        Shape (1, 8, 8), uint8: the digit framed by its ink, 32 pixels on the longer side, black
+        or white; then for each block of 4x4 pixels the share that is ink, 255 for all.
+
+    Source:
+        Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits".
+
+    Chapter: 1, "And what do people's digits say?".
+    """
+    ink = image.point(_black_or_white)
+    framed = ImageOps.pad(image.crop(ink.getbbox()), (32, 32), color=0)
+    counted = framed.point(_black_or_white).reduce(4)
+    return torch.from_numpy(np.array(counted))[None]
+
+
+def _black_or_white(value: int) -> int:
+    return 255 * (value > 127)
 
 
 def image_grid(images: Tensor) -> Image.Image:

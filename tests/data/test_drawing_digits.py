@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.svm import SVC
 
-from course_utils.data import draw, draw_many
+from course_utils.data import as_scanned, draw, draw_many
 from course_utils.data.drawing._skeletons import HANDS, read
 
 
@@ -17,22 +17,11 @@ def drawn(count=2_000):
     return draw_many("digits", count, 28)
 
 
-def shrunk(picture):
-    """A digit as scikit-learn's were made: 32 high, black or white, counted in 4x4 blocks."""
-    rows, columns = (np.flatnonzero((picture > 127).any(axis)) for axis in (1, 0))
-    ink = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    high, wide = (max(1, round(32 * side / max(ink.shape))) for side in ink.shape)
-    bits = np.asarray(Image.fromarray(ink).resize((wide, high), Image.Resampling.BILINEAR)) > 127
-    field = np.zeros((32, 32))
-    top, left = (32 - high) // 2, (32 - wide) // 2
-    field[top : top + high, left : left + wide] = bits
-    return field.reshape(8, 4, 8, 4).sum(axis=(1, 3)).ravel()
-
-
 @functools.cache
 def eights():
     pictures, labels = drawn()
-    return np.stack([shrunk(picture) for picture in pictures]) / 16, labels
+    scans = [as_scanned(Image.fromarray(picture)).ravel() for picture in pictures]
+    return np.stack(scans) / 255, labels
 
 
 def read_by(pictures, labels, others):

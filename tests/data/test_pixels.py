@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from course_utils.data import image_grid, to_pil, to_uint8
+from course_utils.data import as_scanned, image_grid, to_pil, to_uint8
 
 
 def test_every_byte_comes_back_as_itself():
@@ -85,3 +86,16 @@ def test_refusals_to_the_letter():
             to_pil(torch.zeros(shape))
         told = f"images have shape {shape}; expected (N, C, H, W) with C = 1 or 3."
         assert str(error.value) == told
+
+
+def test_a_scanned_digit_is_framed_by_its_ink_and_counted_in_blocks():
+    page = np.full((40, 40), 100, np.uint8)  # grey paper is no ink
+    page[10:26, 30:38] = 200  # a stroke twice as high as wide, far from the middle
+    stroke = as_scanned(Image.fromarray(page))
+    assert stroke.dtype == torch.uint8
+    assert stroke.tolist() == [[[0, 0, 255, 255, 255, 255, 0, 0]] * 8]
+    page[10:18, 30:38] = np.indices((8, 8)).sum(0) % 2 * 255  # its upper half as a chessboard
+    upper = as_scanned(Image.fromarray(page))[0, :4, 2:6].float().mean()
+    assert 0.4 < upper / 255 < 0.6
+    empty = as_scanned(Image.fromarray(np.zeros((28, 28), np.uint8)))
+    assert empty.tolist() == [[[0] * 8] * 8]
