@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from course_utils import files
-from course_utils.data import draw_many, drawing
+from course_utils.data import draw_many, drawing, load_images
 from course_utils.data.drawn import load_drawn
 
 
@@ -76,6 +76,26 @@ def test_changed_drawing_code_draws_anew(strokes, monkeypatch, tmp_path):
     assert len(strokes) == 20
 
 
+def test_another_layout_of_the_files_draws_anew(strokes, monkeypatch):
+    load_drawn("sprites", 10)
+    monkeypatch.setattr("course_utils.data.drawn._LAYOUT", b"another")
+    load_drawn("sprites", 10)
+    assert len(strokes) == 20
+
+
+def test_a_file_of_another_number_is_not_taken_for_it(strokes, cache):
+    load_drawn("sprites", 10)
+    (ten,) = cache.iterdir()
+    ten.rename(cache / ten.name.replace("-10-", "-12-"))
+    assert len(load_drawn("sprites", 12)) == 12
+    assert len(strokes) == 22
+
+
+def test_photographs_are_drawn_at_64_pixels_if_nothing_is_said():
+    for family in ("butterflies", "flowers"):
+        assert load_drawn(family, 9)[0]["image"].size == (64, 64)
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "short", "foreign"])
 def test_a_torn_file_is_noticed_and_drawn_anew(strokes, cache, damage):
     load_drawn("sprites", 10)
@@ -137,5 +157,9 @@ def test_the_highest_number_can_be_drawn():
 def test_a_cache_that_cannot_be_is_told_and_the_pictures_come_all_the_same(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file"))
-    with pytest.warns(UserWarning, match="could not be kept"):
-        assert len(load_drawn("sprites", 10)) == 10
+    with pytest.warns(UserWarning, match="could not be kept") as told:
+        assert len(load_images("sprites", count=10)) == 10
+    assert told[0].filename == __file__  # the line of the caller
+    assert str(told[0].message).endswith(
+        "they will be drawn again next time. Set COURSE_CACHE to a folder that can be written."
+    )

@@ -104,6 +104,43 @@ def test_copies_of_copies_share_a_group():
     assert find_duplicates(np.stack([*steps[::-1], steps[0] + 100])) == [list(range(10))]
 
 
+def test_a_pair_that_comes_after_a_thousand_others_is_found():
+    fading = [np.full((16, 16, 3), 60 + k % 3, np.uint8) for k in range(60)]
+    fading = [
+        np.concatenate([f[:-1], np.full((1, 16, 3), k, np.uint8)]) for k, f in enumerate(fading)
+    ]
+    late = [np.full((16, 16, 3), value, np.uint8) for value in (200, 202)]
+    groups = find_duplicates(np.stack([*fading, *late]), 30)
+    assert groups == [list(range(60)), [60, 61]]
+
+
+def test_the_threshold_is_the_first_distance_that_is_no_copy():
+    black, white = (np.full((16, 16, 3), value, np.uint8) for value in (0, 255))
+    assert find_duplicates(np.stack([black, white]), 255) == []
+    assert find_duplicates(np.stack([black, white - 1]), 255) == [[0, 1]]
+    assert find_duplicates(np.stack([black, black + 1]), 1) == []
+    assert find_duplicates(np.stack([black, black + 1]), 1.01) == [[0, 1]]
+    speck = black.copy()
+    speck[0, 0] = 255  # one cell, forgiven: the distance is 0
+    assert find_duplicates(np.stack([black, speck]), 0.5) == [[0, 1]]
+    assert find_duplicates(np.stack([black, speck]), 0) == []
+
+
+def test_the_refusals_say_what_to_give():
+    with pytest.raises(ValueError, match="uint8") as error:
+        find_duplicates(np.zeros((3, 16, 16, 4), np.uint8))
+    assert str(error.value) == (
+        "pictures are uint8 of shape (3, 16, 16, 4); give uint8 of shape (N, H, W, 3), or a data "
+        "set."
+    )
+    with pytest.raises(ValueError, match="list") as error:
+        find_duplicates([1])
+    assert str(error.value) == (
+        "pictures is a list without an 'image' column; give a data set as load_images gives, or "
+        "uint8 of shape (N, H, W, 3)."
+    )
+
+
 def test_sets_too_small_for_copies_have_none(butterflies):
     assert find_duplicates(butterflies[:0]) == find_duplicates(butterflies[:1]) == []
 
