@@ -352,3 +352,17 @@ def test_the_line_of_the_digits(capsys):
     each = ", ".join(f"{k} {k} ({count})" for k, count in enumerate(counts))
     line = f"digits, bundled with scikit-learn: 1,797 pictures of 10 classes: {each}\n"
     assert capsys.readouterr().out == line
+
+
+def test_number_and_first_number_go_to_those_who_draw():
+    ten = load_images("sprites", count=10)
+    rest = load_images("sprites", count=5, first=5)
+    for k in range(5):
+        np.testing.assert_array_equal(np.asarray(rest[k]["image"]), np.asarray(ten[5 + k]["image"]))
+    assert len(load_images("sprites")) == 1_000
+    with pytest.raises(TypeError, match="source is 3") as error:
+        load_images("sprites", source=3)
+    assert str(error.value) == (
+        "source is 3, which is neither a name nor a path. Give the name of a source, such as "
+        "'hub', or the path of your own pictures as a str or a pathlib.Path."
+    )
