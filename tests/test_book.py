@@ -92,7 +92,7 @@ def test_notebooks_show_their_outputs(built_book):
     tree = soup(built_book, CHAPTERS[0])
     assert len(tree.select(".cell_output img")) >= 10
     assert "Traceback" not in tree.get_text()
-    assert "1,197 to learn from, 600 held out" in tree.get_text()
+    assert "400 to learn from, 600 held out" in tree.get_text()
     assert HUB_NAMES["digits"] not in tree.find("article").get_text()
 
 

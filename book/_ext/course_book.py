@@ -5,10 +5,12 @@
 * The cache of executed notebooks is kept apart for each budget and each
   state of the code: left alone, it would know neither and go stale.
 * The theme's launch scripts are put on a page once, not twice.
+* Previews of a link, in chats and elsewhere, get a title and a picture.
 """
 
 import hashlib
 import shutil
+from html import escape
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from sphinx.config import Config
 from course_utils import current_budget
 
 ROOT = Path(__file__).resolve().parents[2]
+NO_ADDRESS = "--no-address-yet--"
 MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2")
 
 
@@ -71,8 +74,33 @@ def drop_repeated_scripts(
     context["script_files"] = kept
 
 
+def add_preview(
+    app: Sphinx,
+    page: str,
+    template: str,
+    context: dict[str, Any],
+    doctree: object,
+) -> None:
+    """Name title and picture for previews, if the course has an address."""
+    address = app.config.html_theme_options.get("repository_url", "")
+    if not address or NO_ADDRESS in address:
+        return
+    branch = app.config.html_theme_options.get("repository_branch", "main")
+    told = {
+        "og:type": "website",
+        "og:title": f"{context['title']} · {app.config.project}",
+        "og:image": f"{address}/raw/{branch}/book/images/card.png",
+        "og:image:alt": "Pictures that networks of this course drew",
+    }
+    context["metatags"] += "".join(
+        f'\n<meta property="{name}" content="{escape(text)}" />'
+        for name, text in told.items()
+    )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the three with Sphinx."""
+    """Register the four with Sphinx."""
+    app.connect("html-page-context", add_preview)
     app.connect("config-inited", choose_cache, priority=1)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     app.connect("build-finished", copy_mathjax)

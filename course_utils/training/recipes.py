@@ -186,7 +186,13 @@ def _digits(k: int) -> Recipe:
     """Chapter 1's better recipe."""
     settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 8, "learning_rate": 3e-3},
-        {"image_size": 16, "num_steps": 700, "learning_rate": 4e-3, "ema_decay": 0.99},
+        {
+            "image_size": 28,
+            "num_steps": 700,
+            "batch_size": 32,
+            "learning_rate": 3e-3,
+            "ema_decay": 0.99,
+        },
         _NIGHT | {"image_size": 28, "num_steps": 6_000, "batch_size": 32},
         {"image_size": 28, "num_steps": 2_800, "learning_rate": 2e-3, "ema_decay": 0.998},
     )
@@ -196,30 +202,37 @@ def _digits(k: int) -> Recipe:
         channels=1,
         conditional=True,
         network=_blocks(((8, 16, 32), (16, 32, 64), (32, 64, 96), (16, 32, 64))[k], 1, groups=8),
-        source=(None, None, "drawn", None)[k],
-        count=(None, None, 20_000, None)[k],
+        source=(None, "drawn", "drawn", None)[k],
+        count=(None, 4_000, 20_000, None)[k],
     )
 
 
 def _sprites(k: int) -> Recipe:
+    """On a laptop chapter 3's labelled network."""
     settings: tuple[dict[str, Any], ...] = (
         _SMOKE | {"image_size": 16, "batch_size": 16},
-        {"image_size": 16, "num_steps": 600, "batch_size": 32, "ema_decay": 0.99},
+        {
+            "image_size": 16,
+            "num_steps": 700,
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+            "ema_decay": 0.99,
+        },
         _NIGHT | {"image_size": 16, "num_steps": 10_000},
         {"image_size": 16, "num_steps": 30_000, "batch_size": 100, "ema_decay": 0.999},
     )
     network = (
         _blocks((16, 16), 2, groups=16),
-        _blocks((64, 64), 2, groups=16),
+        _blocks((32, 64, 96), 1, groups=8),
         _blocks((32, 64, 96), 1, groups=8),
         _blocks((128, 64), 2, groups=16),  # 3,774,467 parameters
     )
     return Recipe(
         name="sprites",
         config=TrainingConfig(**settings[k]),
-        conditional=BUDGETS[k] == "overnight",
+        conditional=BUDGETS[k] in ("laptop", "overnight"),
         network=network[k],
-        count=(100, None, 12_000, None)[k],
+        count=(100, 4_000, 12_000, None)[k],
     )
 
 
