@@ -188,7 +188,7 @@ def _digits(k: int) -> Recipe:
         _SMOKE | {"image_size": 8, "learning_rate": 3e-3},
         {
             "image_size": 28,
-            "num_steps": 700,
+            "num_steps": 1_000,
             "batch_size": 32,
             "learning_rate": 3e-3,
             "ema_decay": 0.99,
