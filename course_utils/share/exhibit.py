@@ -32,8 +32,11 @@ from course_utils.training.state import averaged_weights
 ASKED = 500
 """Pictures that a finished network is judged by."""
 
-ASKED_ON_THE_WAY = 200
+ASKED_ON_THE_WAY = 100
 """Pictures that each of its earlier checkpoints is judged by."""
+
+POINTS = 8
+"""Checkpoints that are judged, closer together at the beginning, where most is learned."""
 
 STEPS = 50
 """Noise levels visited to draw one."""
@@ -162,7 +165,7 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
         },
         "scores": {"asked": ASKED, **judge.score(images, wanted)},
         "real": judge.score(*judge.unseen_too.batch(range(ASKED))),
-        "on_the_way": [_on_the_way(chosen, judge, path) for path in found],
+        "on_the_way": [_on_the_way(chosen, judge, path) for path in spread(found)],
     }
     write_whole(goal / CARD, json.dumps(card, indent=1).encode())
     return goal
@@ -178,6 +181,20 @@ def seen(learned: ImageTensors) -> str:
         A SHA-256 digest of the first hundred, as they were prepared.
     """
     return digest({"images": learned.images[:100], "labels": learned.labels[:100]})
+
+
+def spread(found: Sequence[Path]) -> list[Path]:
+    """Some of a run's checkpoints, each about as many times as far on as the one before.
+
+    Args:
+        found: All of them, from the first to the last.
+
+    Returns:
+        At most `POINTS` of them, the first and the last among them.
+    """
+    last = len(found) - 1
+    places = {round((last + 1) ** (k / (POINTS - 1))) - 1 for k in range(POINTS)}
+    return [found[place] for place in sorted(places)]
 
 
 def _on_the_way(chosen: Recipe, judge: Judge, path: Path) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """A finished run becomes a network of the gallery; an unfinished one, or another's, does not."""
 
 import functools
+import itertools
 import json
 from dataclasses import replace
 
@@ -88,6 +89,17 @@ def test_what_is_not_finished_or_not_its_own_is_refused(run, tmp_path):
     finally:
         kept.rename(newest)
     assert not (tmp_path / "gallery").exists()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 20, 300])
+def test_checkpoints_are_judged_from_the_first_to_the_last_and_not_too_many(count):
+    chosen = module.spread(range(count))
+    assert chosen[0] == 0
+    assert chosen[-1] == count - 1
+    assert len(chosen) <= module.POINTS
+    gaps = [b - a for a, b in itertools.pairwise(chosen)]
+    assert all(gap > 0 for gap in gaps)
+    assert gaps == sorted(gaps)
 
 
 def test_the_command_wants_two_words(capsys):
