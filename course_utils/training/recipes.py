@@ -193,7 +193,7 @@ def _digits(k: int) -> Recipe:
             "learning_rate": 3e-3,
             "ema_decay": 0.99,
         },
-        _NIGHT | {"image_size": 28, "num_steps": 6_000, "batch_size": 32},
+        _NIGHT | {"image_size": 28, "num_steps": 4_000, "batch_size": 32},
         {"image_size": 28, "num_steps": 2_800, "learning_rate": 2e-3, "ema_decay": 0.998},
     )
     return Recipe(
