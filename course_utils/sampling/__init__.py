@@ -2,13 +2,14 @@
 
 `loop` has `sample`, which works with every scheduler here and with diffusers'. Each scheduler is
 one file: `ddpm`, `ddim`, `flow`; `base` is what they share, `diffusion` what the first two do.
-Taught in chapter 02_schedulers.
+`guidance` lets labels count for more. Taught in chapters 02_schedulers and 05_flowers.
 """
 
 from course_utils.sampling.base import SamplingScheduler, StepOutput
 from course_utils.sampling.ddim import DDIMScheduler, quick_scheduler
 from course_utils.sampling.ddpm import DDPMScheduler
 from course_utils.sampling.flow import FlowMatchEulerScheduler
+from course_utils.sampling.guidance import guided_answer
 from course_utils.sampling.loop import Samples, initial_noise, sample
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Samples",
     "SamplingScheduler",
     "StepOutput",
+    "guided_answer",
     "initial_noise",
     "quick_scheduler",
     "sample",

@@ -20,7 +20,8 @@ from course_utils.training.config import TrainingConfig
 from course_utils.training.distributed import first_process
 from course_utils.training.folder import NAMES, RunFolder
 from course_utils.training.loop import train
-from course_utils.training.recipes import RECIPES, Recipe, recipe
+from course_utils.training.recipes import RECIPES, recipe
+from course_utils.training.task import Recipe
 
 _Budget = tyro.extras.literal_type_from_choices(BUDGETS)
 

@@ -104,7 +104,7 @@ def test_unknown_options_and_values_are_refused(capsys, tmp_path, options, says)
 def test_without_a_recipe_they_are_listed(capsys, words):
     assert main(["train", *words]) == 2
     told = capsys.readouterr().err
-    assert "The recipes are digits, sprites, butterflies, flowers" in told
+    assert "The recipes are digits, sprites, sprites-a, sprites-b, butterflies, flowers." in told
     assert not words or f"no recipe {words[0]!r}" in told
 
 

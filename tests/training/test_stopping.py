@@ -19,6 +19,14 @@ from tests.training.commands import ENV, QUICK, losses
 KEPT = {"save_image_steps": 0, "save_model_steps": 0, "eval_inference_steps": 1}
 
 
+@pytest.fixture(autouse=True)
+def in_the_foreground():
+    """In the background of a shell, where Ctrl-C is nobody's business, it would be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def stop_at(monkeypatch, step, number=signal.SIGINT, times=1):
     """Get a signal, or two, in the middle of an update."""
     draw = loop.draw_batch
