@@ -82,8 +82,8 @@ def as_scanned(image: Image.Image) -> Tensor:
         image: White ink on black, mode ``"L"``, any size.
 
     Returns:
-        Shape (1, 8, 8), uint8: the digit framed by its ink, 32 pixels on the longer side, black
-        or white; then for each block of 4x4 pixels the share that is ink, 255 for all.
+        Bytes of shape (1, 8, 8). The digit is framed by its ink, 32 pixels on the longer side,
+        black or white; then for each block of 4x4 pixels the share that is ink, 255 for all.
 
     Source:
         Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits".

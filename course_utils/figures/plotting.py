@@ -157,7 +157,7 @@ def plot_card(card: Mapping[str, Any]) -> Figure:
         card: The network's card, with its checkpoints' scores and hours.
 
     Returns:
-        Two panels over the hours of training: the share of pictures read as asked, and the
+        Two panels over the hours of training, with the share of pictures read as asked and the
         median distance to the nearest picture that no network has seen (root mean square of
         the pixels' differences, 2 from black to white). Dashed: what real pictures get.
 
