@@ -47,7 +47,7 @@ class Trained:
 
     @property
     def told(self) -> str:
-        """What it has cost, in a line: updates, pictures, hours, machine."""
+        """What it has cost, in a line of updates, pictures, hours and machine."""
         steps, count = self.card["config"]["num_steps"], self.card["pictures"]["count"]
         cost = f"{self.card['hours']:.1f} hours on {self.card['machine']}"
         return f"{steps:,} updates on {count:,} pictures, {cost}"
