@@ -1,6 +1,7 @@
 """The book, built once at the smoke budget, served on loopback, and a browser to read it with."""
 
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -13,6 +14,15 @@ import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
+
+
+def extension(name):
+    """A module of ``book/_ext``, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"book/_ext/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
 
 
 # Tests that start processes, environments or long runs, by the names of their files.

@@ -2,11 +2,9 @@
 
 import csv
 import html
-import importlib.util
 import json
 import re
 import sqlite3
-import sys
 import zipfile
 from collections import Counter
 
@@ -14,22 +12,13 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, extension
 from tests.test_book import open_page, ours
 
 PAGE = "book/flashcards"
 
 
-def load_extension():
-    path = ROOT / "book/_ext/course_flashcards.py"
-    spec = importlib.util.spec_from_file_location("course_flashcards", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
-
-
-ext = load_extension()
+ext = extension("course_flashcards")
 LIST = yaml.safe_load((ROOT / "book/flashcards.yml").read_text())
 TOC = re.findall(r"file: book/(\d\d)_", (ROOT / "_toc.yml").read_text())
 CHAPTERS = [int(number) for number in TOC]

@@ -1,19 +1,18 @@
 """The rules that every chapter keeps, to open in Colab, read on a phone, and be checked."""
 
 import ast
-import importlib.util
 import inspect
 import json
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from diffusers import UNet2DModel
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import ROOT, extension
+
 CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
 TOC = (ROOT / "_toc.yml").read_text()
@@ -95,9 +94,7 @@ def test_badge_points_at_this_file(path):
 
 
 def test_the_address_is_the_same_everywhere(capsys):
-    spec = importlib.util.spec_from_file_location("stamp", ROOT / "book/_ext/stamp.py")
-    stamp = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(stamp)
+    stamp = extension("stamp")
     assert stamp.main(check=True) == 0, capsys.readouterr().out
     moved = stamp.stamped(CHAPTERS[0].read_text(), "https://github.com/ada/course", "dev")
     assert moved.count("ada/course") == 2  # the badge and the setup cell

@@ -1,21 +1,12 @@
 """The pictures of the first page and of previews are the gallery's."""
 
-import importlib.util
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT
-
-
-def extension(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"book/_ext/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
+from tests.conftest import ROOT, extension
 
 showpiece = extension("showpiece")
 COMMAND = "python book/_ext/showpiece.py draws them anew"

@@ -13,28 +13,28 @@ import yaml
 from PIL import Image, ImageDraw, ImageFont
 
 from course_utils.data import to_pil
+from course_utils.figures.plotting import CARD, INK
 from course_utils.models import gallery
 from course_utils.sampling import quick_scheduler, sample
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "book" / "images"
-CARD, INK = "#fbfbf8", "#333333"
 TILE, GAP = 64, 6
+ACROSS = 8  # pictures in a row of a sheet
 ROWS = ("sprites-16", "butterflies-32", "flowers-32")
 
 
 def drawn(name: str, count: int) -> list[Image.Image]:
     """The first pictures of a network's sheet, each as large as a tile."""
     with Image.open(gallery.FOLDER / name / "samples.png") as sheet:
-        side, across = gallery.load(name).image_size, 8
+        side = sheet.width // ACROSS
         places = [
-            (k % across * side, k // across * side) for k in range(count)
+            (k % ACROSS * side, k // ACROSS * side) for k in range(count)
         ]
-        parts = [
-            sheet.crop((x, y, x + side, y + side)).convert("RGB")
+        return [
+            enlarged(sheet.crop((x, y, x + side, y + side)))
             for x, y in places
         ]
-    return [enlarged(part) for part in parts]
 
 
 def enlarged(picture: Image.Image) -> Image.Image:

@@ -41,7 +41,7 @@ def guided_answer(
     """
     if guidance_scale == 1:
         return model(sample, timestep, class_labels=class_labels).sample
-    assert class_labels is not None
+    assert class_labels is not None  # check_guidance has seen to both
     assert no_label is not None
     twice = torch.cat([class_labels, torch.full_like(class_labels, no_label)])
     both = model(torch.cat([sample, sample]), timestep, class_labels=twice).sample

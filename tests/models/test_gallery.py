@@ -48,13 +48,14 @@ def test_what_is_loaded_is_a_network_of_diffusers_with_a_label_for_none(name):
 
 @networks
 def test_the_card_says_how_it_was_made(name):
-    card = gallery.load(name).card
+    found = gallery.load(name)
+    card = found.card
     chosen = recipe(card["recipe"], "overnight")
     assert card["config"]["num_steps"] == chosen.config.num_steps
-    assert card["parameters"] == sum(p.numel() for p in gallery.load(name).model.parameters())
+    assert card["parameters"] == sum(p.numel() for p in found.model.parameters())
     assert card["hours"] > 0
     assert card["machine"]
-    assert gallery.load(name).told == (
+    assert found.told == (
         f"{chosen.config.num_steps:,} updates on {chosen.count:,} pictures, "
         f"{card['hours']:.1f} hours on {card['machine']}"
     )
