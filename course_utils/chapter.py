@@ -109,16 +109,26 @@ def start_chapter(data: str, source: str | os.PathLike[str], seed: int = 0) -> C
     return chapter
 
 
-def finish_chapter(chapter: Chapter) -> None:
+def finish_chapter(chapter: Chapter, promised: float | None = None) -> None:
     """Print what the chapter took: time since it began, and the most memory it held.
 
     Args:
         chapter: What `start_chapter` returned.
+        promised: The minutes that the page promises for the laptop budget, on two idle cores;
+            where they are missed by more than half, a sentence says so. None promises nothing.
     """
     minutes = (time.monotonic() - chapter.started) / 60
     print(f"budget   {chapter.budget}")
     print(f"time     {minutes:.1f} minutes since the setup cell")
     print(f"memory   {peak_memory() / 2**30:.1f} GiB at most")
+    if promised is None or chapter.budget != "laptop" or chapter.device != "cpu":
+        return
+    if minutes > 1.5 * promised:
+        print(f"promised {promised:g} minutes on two idle cores: these were busy, or are slower")
+    elif minutes < 0.5 * promised:
+        print(
+            f"promised {promised:g} minutes on two idle cores: these are faster, or runs were kept"
+        )
 
 
 def peak_memory() -> int:

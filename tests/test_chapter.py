@@ -1,6 +1,7 @@
 """The setup call seeds everything, and says what the run uses."""
 
 import random
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -67,6 +68,33 @@ def test_finish_chapter_reports_time_and_memory(capsys):
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["time"].startswith("0.0 minutes")
     assert 0.1 < float(lines["memory"].split()[0]) < 16
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [(4, ""), (5.9, ""), (6.1, "busy, or are slower"), (2.1, ""), (1.9, "faster")],
+)
+def test_finish_chapter_says_when_a_promise_was_missed_by_half(minutes, said, capsys, monkeypatch):
+    monkeypatch.setenv("COURSE_BUDGET", "laptop")
+    chapter = start_chapter("digits", "bundled")
+    monkeypatch.setattr(
+        "course_utils.chapter.time.monotonic", lambda: chapter.started + 60 * minutes
+    )
+    capsys.readouterr()
+    finish_chapter(replace(chapter, device="cpu"), promised=4)
+    words = capsys.readouterr().out.split("promised 4 minutes on two idle cores: ")
+    assert said in words[-1] if said else len(words) == 1
+
+
+@pytest.mark.parametrize(
+    ("budget", "device"), [("smoke", "cpu"), ("full", "cpu"), ("laptop", "cuda")]
+)
+def test_a_promise_holds_for_the_laptop_alone(budget, device, capsys):
+    chapter = replace(
+        start_chapter("digits", "bundled"), budget=budget, device=device, started=-1e6
+    )
+    finish_chapter(chapter, promised=4)
+    assert "promised" not in capsys.readouterr().out
 
 
 def test_peak_memory_sees_a_large_array():
