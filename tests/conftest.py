@@ -1,5 +1,6 @@
 """The book, built once at the smoke budget, served on loopback, and a browser to read it with."""
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -67,14 +68,21 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="session")
-def site(built_book):
-    """The address at which the book is served, on loopback only."""
-    handler = functools.partial(QuietHandler, directory=built_book)
+@contextlib.contextmanager
+def serving(folder):
+    """The address at which the pages of a folder are served, on loopback only."""
+    handler = functools.partial(QuietHandler, directory=folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def site(built_book):
+    """The address of the book."""
+    with serving(built_book) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

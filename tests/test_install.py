@@ -104,11 +104,11 @@ RUN = {
     "pytest-xdist": ("Makefile", "--dist loadscope"),
     "ruff": ("Makefile", "/ruff check"),
     "sphinx-mathjax-offline": (
-        "book/_ext/course_book.py",
+        "book/_ext/course_weight.py",
         'distribution("sphinx-mathjax-offline")',
     ),
 }
-MODULES = {"beautifulsoup4": "bs4", "pyyaml": "yaml"}
+MODULES = {"beautifulsoup4": "bs4", "fonttools": "fontTools", "pyyaml": "yaml"}
 
 
 def test_nothing_in_the_requirements_is_unused():

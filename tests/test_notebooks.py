@@ -87,10 +87,12 @@ def test_has_one_title_and_no_skipped_heading_level(path):
 
 @chapters
 def test_badge_points_at_this_file(path):
-    repository = CONFIG["repository"]
-    owner = repository["url"].removeprefix("https://github.com/")
-    colab = f"https://colab.research.google.com/github/{owner}/blob/{repository['branch']}"
-    assert f"]({colab}/book/{path.name})" in text(cells(path)[1])
+    """With the address a button; until then a comment that no page shows."""
+    stamp, repository = extension("stamp"), CONFIG["repository"]
+    wanted = stamp.badge(
+        "Open in Colab", f"book/{path.name}", repository["url"], repository["branch"]
+    )
+    assert text(cells(path)[1]) == wanted
 
 
 def test_the_address_is_the_same_everywhere(capsys):
@@ -98,10 +100,22 @@ def test_the_address_is_the_same_everywhere(capsys):
     assert stamp.main(check=True) == 0, capsys.readouterr().out
     moved = stamp.stamped(CHAPTERS[0].read_text(), "https://github.com/ada/course", "dev")
     assert moved.count("ada/course") == 2  # the badge and the setup cell
-    assert "github/ada/course/blob/dev/book/01_unet2dmodel.ipynb" in moved
+    assert "[![Open in Colab](https://colab" in moved
+    assert "github/ada/course/blob/dev/book/01_unet2dmodel.ipynb)" in moved
     assert '\\"git+https://github.com/ada/course\\"' in moved
-    back = stamp.stamped(moved, CONFIG["repository"]["url"], CONFIG["repository"]["branch"])
+    again = stamp.stamped(moved, "https://github.com/eve/other", "main")
+    assert "ada/course" not in again
+    assert "github/eve/other/blob/main/book/01_unet2dmodel.ipynb)" in again
+    back = stamp.stamped(again, CONFIG["repository"]["url"], CONFIG["repository"]["branch"])
     assert back == CHAPTERS[0].read_text()
+
+
+def test_no_file_shows_a_button_before_there_is_an_address():
+    if extension("stamp").NO_ADDRESS not in CONFIG["repository"]["url"]:
+        return
+    for path in [*(ROOT / "book").glob("*"), ROOT / "README.md"]:
+        if path.suffix in (".md", ".ipynb"):
+            assert "colab-badge.svg" not in path.read_text(), path.name
 
 
 def test_the_default_address_can_belong_to_nobody():

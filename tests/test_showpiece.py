@@ -33,7 +33,7 @@ def preview(url):
     options = {"repository_url": url, "repository_branch": "dev"}
     config = SimpleNamespace(html_theme_options=options, project="The <course>")
     context = {"title": "Noise", "metatags": "<meta/>"}
-    extension("course_book").add_preview(SimpleNamespace(config=config), "", "", context, None)
+    extension("course_page").add_preview(SimpleNamespace(config=config), "", "", context, None)
     return context["metatags"]
 
 

@@ -13,14 +13,37 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = r"https://github\.com/[\w.-]+/[\w.-]+?"
+NO_ADDRESS = "--no-address-yet--"
 COLAB = "https://colab.research.google.com/github/"
+SVG = "https://colab.research.google.com/assets/colab-badge.svg"
+WAITS = "a button once the course has an address (make stamp)"
+BUTTON = re.compile(
+    rf"\[!\[(?P<label>[^\]]+)\]\({re.escape(SVG)}\)\]"
+    rf"\({re.escape(COLAB)}[\w.-]+/[\w.-]+/blob/[\w.-]+/(?P<file>[\w./-]+)\)"
+)
+PLACE = re.compile(
+    rf"<!-- (?P<label>[\w ]+): (?P<file>[\w./-]+), {re.escape(WAITS)} -->"
+)
+
+
+def badge(label: str, file: str, url: str, branch: str) -> str:
+    """The button that opens a file in Colab.
+
+    Without an address it would lead nowhere: then only a comment keeps
+    its place, which no page shows.
+    """
+    if NO_ADDRESS in url:
+        return f"<!-- {label}: {file}, {WAITS} -->"
+    repository = url.removeprefix("https://github.com/")
+    return f"[![{label}]({SVG})]({COLAB}{repository}/blob/{branch}/{file})"
 
 
 def stamped(text: str, url: str, branch: str) -> str:
     """The text with the course's address in badges and setup cells."""
-    repository = url.removeprefix("https://github.com/")
-    badge = re.compile(re.escape(COLAB) + r"[\w.-]+/[\w.-]+/blob/[\w.-]+/")
-    text = badge.sub(f"{COLAB}{repository}/blob/{branch}/", text)
+    for place in (BUTTON, PLACE):
+        text = place.sub(
+            lambda m: badge(m["label"], m["file"], url, branch), text
+        )
     text = re.sub(rf"git\+{HOST}(?=[\"'\s\\])", f"git+{url}", text)
     citation = re.compile(rf"^(repository-code: ){HOST}$", re.M)
     text = citation.sub(rf"\g<1>{url}", text)

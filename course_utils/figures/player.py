@@ -15,7 +15,7 @@ _TEMPLATE = """
 <div class="course-player" id="{key}" role="group" aria-label="{label}"
      style="display:inline-block;max-width:100%;padding:.8em;border-radius:.5em;
             background:#fbfbf8;color:#333;font:15px/1.4 sans-serif">
-  <img src="{first}" alt="{alt}" style="display:block;width:{width}px;max-width:100%;
+  {tiles}<img src="{first}" alt="{alt}" style="display:block;width:{width}px;max-width:100%;
        image-rendering:pixelated;margin:0 auto .5em;background:none;filter:none">
   <div style="display:flex;gap:.4em;align-items:center">
     <button type="button" data-do="play" aria-label="Play" style="{button}">&#9654;</button>
@@ -23,7 +23,7 @@ _TEMPLATE = """
             style="{button}">&#8722;</button>
     <button type="button" data-do="on" aria-label="One step on" style="{button}">+</button>
     <input type="range" min="0" max="{last}" value="0" step="1" aria-label="Step"
-           style="flex:1;min-width:5em">
+           style="flex:1;min-width:5em;height:44px">
   </div>
   <output style="display:block;min-height:1.4em">{caption}</output>
 </div>
@@ -59,8 +59,12 @@ _TEMPLATE = """
 """
 
 _BUTTON = (
-    "min-width:2.4em;min-height:2.2em;border:1px solid #767676;border-radius:.3em;"
-    "background:#fff;color:#333;font-size:15px;cursor:pointer"
+    "min-width:44px;min-height:44px;border:1px solid #767676;border-radius:.3em;"
+    "background:#fff;color:#333;font-size:17px;cursor:pointer"
+)
+_TILES = (
+    '<div style="display:flex;width:{width}px;max-width:100%;margin:0 auto .2em;'
+    'text-align:center;font-size:13px;line-height:1.2">{names}</div>\n  '
 )
 
 
@@ -76,9 +80,12 @@ class Player:
         alt: What the film shows, for readers who do not see it.
         width: Width on the page in pixels.
         milliseconds: Time between two frames when it plays.
+        tiles: Where each frame is some pictures side by side, equally wide: the name of each,
+            which stands above it.
 
     Raises:
-        ValueError: There are no frames, not as many captions as frames, or no `alt` text.
+        ValueError: There are no frames, not as many captions as frames, no `alt` text, or a
+            tile without a name.
 
     Chapter: 1, "Watch one appear".
     """
@@ -90,26 +97,32 @@ class Player:
         alt: str,
         width: int = 224,
         milliseconds: int = 120,
+        tiles: Sequence[str] = (),
     ) -> None:
         if len(frames) == 0 or len(frames) != len(captions):
             raise ValueError(f"{len(frames)} frames and {len(captions)} captions; want one each.")
         if not alt.strip():
             raise ValueError("alt is empty; say in words what the film shows.")
+        if not all(name.strip() for name in tiles):
+            raise ValueError(f"tiles are {list(tiles)}; want a name for each, or none at all.")
         self.frames = [_data_uri(image) for image in to_pil(frames)]
         self.captions = list(captions)
         self.alt = alt
         self.width = width
         self.milliseconds = milliseconds
+        self.tiles = list(tiles)
 
     def _repr_html_(self) -> str:
         """The film as a piece of a page, the same bytes for the same film."""
-        content = json.dumps([self.frames, self.captions, self.alt])
+        content = json.dumps([self.frames, self.captions, self.alt, self.tiles])
+        names = "".join(f'<span style="flex:1 1 0">{html.escape(n)}</span>' for n in self.tiles)
         return _TEMPLATE.format(
             key="player-" + fingerprint(content.encode())[:12],
             label=html.escape("Film: " + self.alt),
             alt=html.escape(self.alt),
             first=self.frames[0],
             caption=html.escape(self.captions[0]),
+            tiles=_TILES.format(width=self.width, names=names) if names else "",
             last=len(self.frames) - 1,
             width=self.width,
             milliseconds=self.milliseconds,

@@ -33,6 +33,20 @@ def test_words_are_escaped():
     assert page.count("</script>") == 1
 
 
+def test_tiles_have_their_names_above_them():
+    frames = torch.zeros(1, 1, 2, 6)
+    page = Player(frames, ["x"], "Three", tiles=["linear", "a<b", "cosine"])._repr_html_()
+    assert re.findall(r'<span style="flex:1 1 0">(.*?)</span>', page) == [
+        "linear",
+        "a&lt;b",
+        "cosine",
+    ]
+    assert page.index("cosine</span>") < page.index("<img")
+    assert "flex:1 1 0" not in film()._repr_html_()
+    with pytest.raises(ValueError, match="a name for each"):
+        Player(frames, ["x"], "Three", tiles=["linear", " ", "cosine"])
+
+
 def test_the_same_film_gives_the_same_page():
     assert film()._repr_html_() == film()._repr_html_()
     assert film()._repr_html_() != film("Another")._repr_html_()
