@@ -126,7 +126,7 @@ def test_without_an_address_no_page_leads_to_it(built_book):
     if "--no-address-yet--" not in CONFIG["repository"]["url"]:
         pytest.skip("the course has an address")
     found = set(addresses(built_book))
-    assert len(found) > 5
+    assert any("arxiv.org" in address for address in found)
     dead = ("no-address-yet", "colab.research", "/issues/new", "/edit/")
     assert [a for a in found if any(part in a for part in dead)] == []
     assert "rocket" not in soup(built_book, TOC["root"]).find("article").get_text()
