@@ -5,6 +5,7 @@ behind a network, once with the network taken out. From the repository's root:
 ``python -m benchmarks.schedulers``.
 """
 
+import inspect
 import os
 import statistics
 import time
@@ -15,9 +16,22 @@ import diffusers
 import torch
 from torch import Tensor
 
-from course_utils.sampling import DDIMScheduler, DDPMScheduler
+from course_utils.sampling import (
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    HeunDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
 
 STEPS = 50
+CLASSES = (
+    DDPMScheduler,
+    DDIMScheduler,
+    HeunDiscreteScheduler,
+    DPMSolverMultistepScheduler,
+    UniPCMultistepScheduler,
+)
 Model = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -44,11 +58,14 @@ def no_network() -> Model:
 
 def timed_steps(scheduler: Any, model: Model, start: Tensor) -> Iterator[float]:
     """Sample, and yield the milliseconds of each step."""
-    sample, generator = start, torch.Generator().manual_seed(0)
     scheduler.set_timesteps(STEPS)
+    sample, generator = start * scheduler.init_noise_sigma, torch.Generator().manual_seed(0)
+    takes = "generator" in inspect.signature(scheduler.step).parameters
+    fresh = {"generator": generator} if takes else {}
     for t in scheduler.timesteps:
         begin = time.perf_counter()
-        sample = scheduler.step(model(sample, t), t, sample, generator=generator).prev_sample
+        seen = scheduler.scale_model_input(sample, t)
+        sample = scheduler.step(model(seen, t), t, sample, **fresh).prev_sample
         yield 1000 * (time.perf_counter() - begin)
 
 
@@ -73,22 +90,20 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, diffusers {diffusers.__version__}, one thread of ", end="")
     print(f"{os.cpu_count()}, {STEPS} steps, ms per step (median)\n")
-    print(f"{'scheduler':10}{'network':14}{'batch':18}{'ours':>9}{'diffusers':>11}{'ratio':>8}")
+    print(f"{'scheduler':13}{'network':14}{'batch':18}{'ours':>9}{'diffusers':>11}{'ratio':>8}")
     cases = [
         ("UNet, 160k", small_unet(), (16, 1, 28, 28), 6),
         ("none", no_network(), (1, 1, 28, 28), 40),
         ("none", no_network(), (16, 1, 28, 28), 40),
         ("none", no_network(), (16, 3, 64, 64), 20),
     ]
-    for cls, reference in (
-        (DDPMScheduler, diffusers.DDPMScheduler),
-        (DDIMScheduler, diffusers.DDIMScheduler),
-    ):
+    for cls in CLASSES:
         for name, model, shape, runs in cases:
+            reference = getattr(diffusers, cls.__name__)
             ours, theirs, ratio = compare(cls(), reference(), model, shape, runs)
             size = "×".join(map(str, shape))
-            label = cls.__name__.removesuffix("Scheduler")
-            print(f"{label:10}{name:14}{size:18}{ours:9.3f}{theirs:11.3f}{ratio:8.2f}")
+            label = cls.__name__.removesuffix("Scheduler").removesuffix("Multistep")
+            print(f"{label:13}{name:14}{size:18}{ours:9.3f}{theirs:11.3f}{ratio:8.2f}")
 
 
 if __name__ == "__main__":

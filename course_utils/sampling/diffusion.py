@@ -60,7 +60,7 @@ class DiffusionScheduler(Scheduler):
             ("clip_sample_range", 0, float("inf")),
             ("sample_max_value", 0, float("inf")),
         ):
-            if not low < config[name] <= high:
+            if name in config and not low < config[name] <= high:
                 raise ValueError(f"{name} is {config[name]}; use a number above 0, at most {high}.")
         check_whole("steps_offset", config.steps_offset)
 
