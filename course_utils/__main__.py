@@ -12,6 +12,10 @@ from importlib import import_module
 COMMANDS = {
     "train": ("course_utils.training.command", "train a network; keep checkpoints and samples"),
     "exhibit": ("course_utils.share.exhibit", "put a finished overnight run into the gallery"),
+    "extractor": (
+        "course_utils.metrics.classifier",
+        "teach a network whose features judge pictures",
+    ),
     "check": ("course_utils.check", "say what this environment has and lacks"),
 }
 """For each sub-command its module and what it does."""
@@ -54,7 +58,7 @@ def _explain(word: str) -> int:
     asked = word in ("-h", "--help")
     lines = [] if asked else [f"There is no command {word!r}.", ""]
     lines += ["usage: python -m course_utils COMMAND …", ""]
-    lines += [f"  {name:8} {purpose}" for name, (_, purpose) in COMMANDS.items()]
+    lines += [f"  {name:9} {purpose}" for name, (_, purpose) in COMMANDS.items()]
     lines += ["", "python -m course_utils COMMAND --help has the options of a command.", ""]
     lines += ["--debug, anywhere, shows where in the code something went wrong."]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)

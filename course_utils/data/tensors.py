@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from course_utils.data.plain import each_plain
+from course_utils.files import digest
 from course_utils.validate import check_count
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class ImageTensors:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def digest(self) -> str:
+        """One number for the pictures and their labels; another one after any change."""
+        return digest({"images": self.images, "labels": self.labels})
 
     def batch(
         self, rows: Sequence[int] | Tensor, generator: torch.Generator | None = None

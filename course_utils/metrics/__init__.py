@@ -1,10 +1,40 @@
 """Are they any good? Measures of what a network has drawn.
 
-`reader` says what each picture shows, `neighbours` whether it was drawn or copied. Taught in
-chapters 01_unet2dmodel and 03_sprites.
+`features` makes numbers of pictures: of their pixels, or by the hidden layer of a `classifier`
+that the course has taught, or with networks from `elsewhere`. Sets of them are compared by the
+distances `frechet` and `kernel`, by their `neighbours`, which also tell copies, and by a
+`two_sample` test. `reader` says what each picture shows. Taught in chapters 01_unet2dmodel and
+03_sprites.
 """
 
-from course_utils.metrics.neighbours import copy_score, nearest
+from course_utils.metrics.classifier import TAUGHT
+from course_utils.metrics.elsewhere import WeightsUnavailableError
+from course_utils.metrics.features import Extractor, extractor
+from course_utils.metrics.frechet import frechet_distance, frechet_distance_at_infinity
+from course_utils.metrics.kernel import kernel_distance
+from course_utils.metrics.neighbours import (
+    copy_score,
+    density_coverage,
+    nearest,
+    precision_recall,
+)
 from course_utils.metrics.reader import PictureReader, Reading
+from course_utils.metrics.two_sample import TwoSample, two_sample_test
 
-__all__ = ["PictureReader", "Reading", "copy_score", "nearest"]
+__all__ = [
+    "TAUGHT",
+    "Extractor",
+    "PictureReader",
+    "Reading",
+    "TwoSample",
+    "WeightsUnavailableError",
+    "copy_score",
+    "density_coverage",
+    "extractor",
+    "frechet_distance",
+    "frechet_distance_at_infinity",
+    "kernel_distance",
+    "nearest",
+    "precision_recall",
+    "two_sample_test",
+]

@@ -1,9 +1,14 @@
-"""Did it draw, or did it copy? The nearest picture to each drawn one, and what that tells."""
+"""What lies nearest? Whether pictures were drawn or copied, and whether two sets cover each other.
+
+`nearest` and `copy_score` compare pixels; the others compare features of any extractor.
+"""
 
 import torch
 from torch import Tensor
 
 from course_utils.data.tensors import ImageTensors
+from course_utils.metrics.features import Features, as_features
+from course_utils.validate import check_count
 
 
 def nearest(images: Tensor, among: ImageTensors) -> tuple[Tensor, Tensor]:
@@ -59,3 +64,72 @@ def copy_score(images: Tensor, learned: ImageTensors, unseen: ImageTensors) -> f
             "are, the nearer is the nearest. Give as many of each."
         )
     return float((nearest(images, learned)[0] < nearest(images, unseen)[0]).float().mean())
+
+
+def precision_recall(drawn: Features, real: Features, k: int = 3) -> tuple[float, float]:
+    """How many drawn pictures look real, and how many real ones could have been drawn.
+
+    Each picture of a set stands for a ball that reaches to its k-th neighbour in that set.
+
+    Args:
+        drawn: Features of drawn pictures, shape (N, D), N > k.
+        real: Features of real ones, shape (M, D), M > k.
+        k: Which neighbour.
+
+    Returns:
+        Precision, the share of drawn pictures that lie in the ball of a real one; and recall,
+        the share of real pictures that lie in the ball of a drawn one. Both in [0, 1].
+
+    Raises:
+        ValueError: A set has no k-th neighbour, or the features do not fit each other.
+
+    Source:
+        Kynkäänniemi et al. 2019, arXiv 1904.06991, eqs. 1 and 2.
+    """
+    drawn, real = as_features(drawn=drawn, real=real)
+    gaps = _gaps(drawn, real)
+    in_real = gaps <= _radii("real", real, k)
+    in_drawn = gaps <= _radii("drawn", drawn, k)[:, None]
+    return float(in_real.any(1).double().mean()), float(in_drawn.any(0).double().mean())
+
+
+def density_coverage(drawn: Features, real: Features, k: int = 5) -> tuple[float, float]:
+    """How thickly drawn pictures lie among real ones, and how many real ones have company.
+
+    Unlike precision and recall they ask for balls of real pictures only: one stray drawn picture
+    makes no huge ball.
+
+    Args:
+        drawn: Features of drawn pictures, shape (N, D).
+        real: Features of real ones, shape (M, D), M > k.
+        k: Which neighbour of a real picture its ball reaches to.
+
+    Returns:
+        Density, in how many balls of real pictures a drawn one lies, divided by k: about 1 for
+        sets that are alike, and not bounded by it; and coverage, the share of real pictures
+        whose ball holds a drawn one, in [0, 1].
+
+    Raises:
+        ValueError: `real` has no k-th neighbour, or the features do not fit each other.
+
+    Source:
+        Naeem et al. 2020, arXiv 2002.09797, eqs. 3 and 4.
+    """
+    drawn, real = as_features(drawn=drawn, real=real)
+    inside = _gaps(drawn, real) <= _radii("real", real, k)
+    return float(inside.double().sum(1).mean() / k), float(inside.any(0).double().mean())
+
+
+def _gaps(a: Tensor, b: Tensor) -> Tensor:
+    """Distances of all pairs, without the shortcut that moves equal pictures apart."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _radii(name: str, features: Tensor, k: int) -> Tensor:
+    """For each picture of a set the distance to its k-th neighbour in it."""
+    if len(features) <= check_count("k", k):
+        raise ValueError(
+            f"{name} holds {len(features)} pictures, of which none has {k} neighbours: give at "
+            f"least {k + 1}."
+        )
+    return _gaps(features, features).kthvalue(k + 1, dim=1).values  # the first is itself

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from course_utils.data import ImageTensors, image_grid, load_images, prepare
 from course_utils.data.pixels import png
-from course_utils.files import digest, spelled_out, write_whole
+from course_utils.files import spelled_out, write_whole
 from course_utils.metrics import PictureReader, copy_score, nearest
 from course_utils.models.gallery import CARD, FOLDER
 from course_utils.sampling import quick_scheduler, sample
@@ -180,7 +180,7 @@ def seen(learned: ImageTensors) -> str:
     Returns:
         A SHA-256 digest of the first hundred, as they were prepared.
     """
-    return digest({"images": learned.images[:100], "labels": learned.labels[:100]})
+    return replace(learned, images=learned.images[:100], labels=learned.labels[:100]).digest
 
 
 def spread(found: Sequence[Path]) -> list[Path]:

@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import Any, Protocol
 
 from course_utils.data.tensors import ImageTensors
-from course_utils.files import digest
 
 
 class Configured(Protocol):
@@ -30,11 +29,10 @@ def fingerprint(
     Returns:
         Values that JSON knows, by ``network``, ``noise_scheduler``, ``data`` and ``versions``.
     """
-    pictures = digest({"images": data.images, "labels": data.labels})
     return {
         "network": described(model),
         "noise_scheduler": described(noise_scheduler),
-        "data": f"{pictures}, flip={data.flip}",
+        "data": f"{data.digest}, flip={data.flip}",
         "versions": {name: version(name) for name in ("torch", "diffusers", "accelerate")},
     }
 

@@ -1,10 +1,14 @@
 """Drawn or copied: the nearest picture is found, and copies are told from drawings."""
 
+import numpy as np
 import pytest
 import torch
+from prdc import compute_prdc
+from torch_fidelity.metric_prc import prc_features_to_metric
 
 from course_utils.data import ImageTensors
-from course_utils.metrics import copy_score, nearest
+from course_utils.metrics import copy_score, density_coverage, nearest, precision_recall
+from tests.metrics.test_frechet import clouds
 
 
 def pictures(count, seed):
@@ -57,3 +61,43 @@ def test_pictures_of_another_shape_or_none_are_refused():
         nearest(torch.zeros(2, 3, 8, 8), pictures(5, 0))
     with pytest.raises(ValueError, match="above 0"):
         nearest(torch.zeros(2, 3, 4, 4), pictures(0, 0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_precision_and_recall_are_torch_fidelitys(seed):
+    drawn, real = (torch.from_numpy(x) for x in clouds(seed=seed, shift=0.2, stretch=0.8))
+    theirs = prc_features_to_metric(drawn, real, verbose=False, save_cpu_ram=False)
+    precision, recall = precision_recall(drawn, real)
+    assert precision == pytest.approx(theirs["precision"], abs=1e-6)  # theirs are single floats
+    assert recall == pytest.approx(theirs["recall"], abs=1e-6)
+    assert precision != recall
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_four_are_those_of_prdc(seed, capsys):
+    drawn, real = clouds(seed=seed, shift=0.2, stretch=0.8)
+    theirs = compute_prdc(real, drawn, nearest_k=4)
+    ours = (*precision_recall(drawn, real, k=4), *density_coverage(drawn, real, k=4))
+    expected = [theirs[name] for name in ("precision", "recall", "density", "coverage")]
+    assert ours == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_set_that_was_copied_covers_all_and_one_picture_covers_little():
+    real, _ = clouds()
+    assert precision_recall(real, real) == (1, 1)
+    assert density_coverage(real, real)[1] == 1
+    one = np.repeat(real[:1], 50, axis=0)
+    precision, recall = precision_recall(one, real)
+    assert precision == 1
+    assert recall == 1 / len(real)  # the ball of copies has no size
+    assert density_coverage(one, real)[1] < 0.1
+
+
+def test_without_enough_neighbours_they_are_refused():
+    drawn, real = clouds()
+    with pytest.raises(ValueError, match=r"real holds 3 pictures, of which none has 3 neighbours"):
+        precision_recall(drawn, real[:3])
+    with pytest.raises(ValueError, match="drawn holds 2"):
+        precision_recall(drawn[:2], real)
+    with pytest.raises(ValueError, match=r"real holds 5 .* give at least 6"):
+        density_coverage(drawn, real[:5])
