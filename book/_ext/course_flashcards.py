@@ -2,6 +2,7 @@
 
 * The directive ``flashcards`` puts them on a page, folded, by chapter: it
   reads without scripts. The script beside this file adds the practice card.
+* Cards with wrong answers beside the right one are the chapter's quiz.
 * The same deck goes into the book as an Anki package and as a CSV file.
 
 A card waits, on no page and in no file, until ``_toc.yml`` has its chapter.
@@ -32,20 +33,35 @@ PAGE = "book/flashcards"
 NAME = "From Noise to Butterflies"
 APKG = "from-noise-to-butterflies.apkg"
 CSV = "from-noise-to-butterflies.csv"
-ASSETS = ("flashcards.js", "flashcards.css")
+ASSETS = ("flashcards.js", "quiz.js", "flashcards.css")
 
 # Anki knows deck and note type by these numbers. They must never change.
 DECK_ID, MODEL_ID = 1_690_347_421, 1_342_904_785
-KEYS = {"chapter", "question", "answer"}
+KEYS = {"chapter", "section", "question", "answer"}
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A choice that is not the answer, and the reason."""
+
+    says: str
+    because: str
 
 
 @dataclass(frozen=True)
 class Card:
-    """Question and answer, as in the list, and the chapter's number."""
+    """Question and answer, as in the list, and where they are taught."""
 
     chapter: int
+    section: str
     question: str
     answer: str
+    wrong: tuple[Wrong, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The name that Anki and browsers remember the card by."""
+        return str(genanki.guid_for(NAME, self.chapter, self.question))
 
 
 def chapter_pages() -> dict[int, str]:
@@ -63,13 +79,47 @@ def chapter_title(page: str) -> str:
     return "".join(book["cells"][0]["source"]).splitlines()[0].lstrip("# ")
 
 
+def headings(page: str) -> list[str]:
+    """The headings of a chapter, as they stand in its notebook."""
+    notebook = (ROOT / f"{page}.ipynb").read_text(encoding="utf-8")
+    cells = json.loads(notebook)["cells"]
+    texts = ["".join(c["source"]) for c in cells]
+    found = [
+        re.findall(r"^#+ (.+)$", text, re.M)
+        for text, cell in zip(texts, cells, strict=True)
+        if cell["cell_type"] == "markdown"
+    ]
+    return [heading for some in found for heading in some]
+
+
+def anchor(heading: str) -> str:
+    """The place in a page that a heading is linked by."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def lost(cards: list[Card]) -> list[str]:
+    """A line for each card whose section its chapter no longer has."""
+    there = {n: headings(page) for n, page in chapter_pages().items()}
+    return [
+        f"chapter {card.chapter} has no heading {card.section!r}, to which "
+        f"the card {card.question!r} leads"
+        for card in cards
+        if card.section not in there[card.chapter]
+    ]
+
+
 def all_cards(path: Path = CARDS) -> list[Card]:
     """Every card of the list, in its order."""
     rows = yaml.safe_load(path.read_text(encoding="utf-8"))
     for row in rows:
-        if set(row) != KEYS:
+        if set(row) - {"wrong"} != KEYS:
             raise ValueError(f"A card has {sorted(KEYS)}; this one: {row}")
-    return [Card(**row) for row in rows]
+    return [
+        Card(**row | {"wrong": tuple(Wrong(**w) for w in row["wrong"])})
+        if "wrong" in row
+        else Card(**row)
+        for row in rows
+    ]
 
 
 def deck(path: Path = CARDS) -> list[Card]:
@@ -121,7 +171,7 @@ def write_apkg(cards: list[Card], path: Path, when: float) -> None:
             genanki.Note(
                 model=model,
                 fields=[*fields, str(card.chapter)],
-                guid=genanki.guid_for(NAME, card.chapter, card.question),
+                guid=card.key,
                 tags=[f"chapter-{card.chapter}"],
                 due=place,
             )
@@ -143,9 +193,11 @@ class flashcard(nodes.General, nodes.Element):
 
 def visit_flashcard(self: Any, node: flashcard) -> None:
     """Open the fold. What the children are is said by their classes."""
-    chapter = node["chapter"]
     self.body.append(
-        f'<details class="flashcard" data-chapter="{chapter}">'
+        '<details class="flashcard" data-chapter="{chapter}"'
+        ' data-key="{key}">'.format(
+            chapter=node["chapter"], key=html.escape(node["key"])
+        )
     )
 
 
@@ -154,17 +206,18 @@ def depart_flashcard(self: Any, node: flashcard) -> None:
     self.body.append("</details>\n")
 
 
-class side(nodes.General, nodes.Element):
-    """A side of a card: ``summary`` the question, ``div`` the answer."""
+class side(nodes.General, nodes.TextElement):
+    """A part of a card: ``summary`` the question, ``div`` the answer."""
 
 
 def visit_side(self: Any, node: side) -> None:
-    """Open one side of a card."""
-    self.body.append(f"<{node['tag']}>")
+    """Open one part of a card."""
+    kind = f' class="{node["kind"]}"' if node.get("kind") else ""
+    self.body.append(f"<{node['tag']}{kind}>")
 
 
 def depart_side(self: Any, node: side) -> None:
-    """Close one side of a card."""
+    """Close one part of a card."""
     self.body.append(f"</{node['tag']}>")
 
 
@@ -175,6 +228,8 @@ class Flashcards(SphinxDirective):
         """The sections; the script beside this file practises them."""
         self.env.note_dependency(str(CARDS))
         self.env.note_dependency(str(ROOT / "_toc.yml"))
+        if gone := lost(deck()):
+            raise self.error("\n".join(gone))
         return [*self.sections()]
 
     def sections(self) -> Iterator[nodes.section]:
@@ -186,15 +241,27 @@ class Flashcards(SphinxDirective):
             page = Path(pages[number]).name
             link = f"[{chapter_title(pages[number])}]({page}.ipynb)"
             section += nodes.paragraph("", "", *self.inline(link))
-            section += [self.card(card) for card in cards]
+            section += [self.card(card, page) for card in cards]
             yield section
 
-    def card(self, card: Card) -> flashcard:
-        """One card as a node."""
-        node = flashcard(chapter=card.chapter)
-        for tag, text in (("summary", card.question), ("div", card.answer)):
-            node += side("", *self.inline(text), tag=tag)
+    def card(self, card: Card, page: str) -> flashcard:
+        """One card as a node: question; answer, what it is not, where."""
+        node = flashcard(chapter=card.chapter, key=card.key)
+        node += self.part("summary", card.question)
+        node += self.part("div", card.answer, "flashcard-answer")
+        for wrong in card.wrong:
+            row = side("", "", tag="div", kind="flashcard-wrong")
+            row += self.part("span", wrong.says, "flashcard-says")
+            row += self.part("span", wrong.because, "flashcard-because")
+            node += row
+        where = f"{page}.ipynb#{anchor(card.section)}"
+        link = f"[Chapter {card.chapter}, “{card.section}”]({where})"
+        node += self.part("div", link, "flashcard-where")
         return node
+
+    def part(self, tag: str, text: str, kind: str = "") -> side:
+        """A part of a card."""
+        return side("", "", *self.inline(text), tag=tag, kind=kind)
 
     def inline(self, text: str) -> list[nodes.Node]:
         """Code, formulas and links, by the book's own parser."""
@@ -204,7 +271,8 @@ class Flashcards(SphinxDirective):
 def add_assets(app: Sphinx, page: str, *_: Any) -> None:
     """Load script and style on the one page that has cards."""
     if page == PAGE:
-        app.add_js_file("flashcards/flashcards.js", loading_method="defer")
+        for script in ("flashcards.js", "quiz.js"):
+            app.add_js_file(f"flashcards/{script}", loading_method="defer")
         app.add_css_file("flashcards/flashcards.css")
 
 
