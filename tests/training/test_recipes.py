@@ -38,6 +38,15 @@ def test_the_networks_are_those_of_the_documents_at_full_size():
     assert parameters(recipe("butterflies", "laptop").model()) == 2_325_963
 
 
+def test_two_halves_share_no_picture():
+    a, b = (recipe(f"sprites-{half}", "overnight") for half in "ab")
+    assert (a.first, b.first) == (0, a.count)
+    assert a.count == b.count == recipe("sprites", "overnight").count // 2
+    first, second = (recipe(f"sprites-{half}", "smoke").data().images for half in "ab")
+    assert not (first[:, None] == second[None]).flatten(2).all(2).any()
+    assert torch.equal(torch.cat([first, second]), recipe("sprites", "smoke").data().images)
+
+
 def test_first_weights_follow_from_the_seed_alone():
     torch.manual_seed(1)
     first = recipe("digits", "smoke").model(10)

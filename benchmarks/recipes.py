@@ -1,0 +1,325 @@
+"""Which recipe gives the best pictures in the same minutes? One change at a time, at equal time.
+
+Sprites of 16 pixels and flowers of 32: the laptop recipe, and beside it every recipe that differs
+from it in one thing. Each trains for the same processor time of one thread (`SECONDS`), with a
+step size that falls by a cosine over that time, and draws the same seeds. The three best are
+trained from three seeds. What has been measured is kept in a file, so that a run goes on where it
+was stopped.
+
+    python benchmarks/recipes.py [--kept FILE] [sprites] [flowers]
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import diffusers
+import torch
+from torch import Tensor, nn
+
+from course_utils.noise import mixing_rates
+from course_utils.sampling import quick_scheduler, sample
+from course_utils.share.exhibit import Judge
+from course_utils.training import Recipe, recipe
+from course_utils.training.batches import StepBatch, draw_batch
+from course_utils.training.loss import diffusion_loss
+
+SECONDS = {"sprites": 90.0, "flowers": 180.0}
+"""Processor time of one thread that each recipe trains for."""
+
+DRAWN, STEPS, GUIDANCE = 180, 20, 2.0
+"""Pictures that each is judged by, noise levels visited, and the scale of the second look."""
+
+SEEDS = (0, 1, 2)
+"""Seeds of the finalists; the first is the one of the heats."""
+
+FINALISTS = 3
+
+Levels = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A recipe and what no `Recipe` says.
+
+    Attributes:
+        name: What was changed.
+        recipe: The pictures, the network, the settings.
+        target: What the network is asked for: a prediction type of diffusers, or flow matching's.
+        levels: Draws noise levels instead of the even draw; from their number and a generator.
+        sigma_data: The pictures' deviation, for EDM's preconditioning; None goes without.
+        betas: What AdamW averages over.
+    """
+
+    name: str
+    recipe: Recipe
+    target: str = "v_prediction"
+    levels: Levels | None = None
+    sigma_data: float | None = None
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def noise_scheduler(self) -> Any:
+        """The cosine of the recipe, or flow matching's straight line."""
+        if self.target == "flow_prediction":
+            from course_utils.sampling import FlowMatchEulerScheduler
+
+            return FlowMatchEulerScheduler()
+        cosine = self.recipe.noise_scheduler()
+        return type(cosine).from_config(cosine.config, prediction_type=self.target)
+
+
+def log_normal(mean: float, deviation: float, shape: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise levels whose sigma is drawn from a log-normal, on the cosine of 1,000 levels.
+
+    Source: Karras et al. 2022, arXiv 2206.00364, table 1 (mean -1.2, deviation 1.2).
+    """
+    log_sigma = mean + deviation * torch.randn(shape.shape, generator=generator)
+    angle = torch.atan(log_sigma.exp())  # on the cosine, sigma is the tangent of its angle
+    return (angle / (math.pi / 2) * 1000).long().clamp(0, 999)
+
+
+def logit_normal(shape: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise levels from the middle of the path more often: the sigmoid of a standard normal.
+
+    Source: Esser et al. 2024, arXiv 2403.03206, section 3.1.
+    """
+    return (torch.randn(shape.shape, generator=generator).sigmoid() * 1000).long().clamp(1, 999)
+
+
+class Preconditioned(nn.Module):
+    """A network inside EDM's four factors, which answers with the velocity like the others.
+
+    Source: Karras et al. 2022, arXiv 2206.00364, equation (7) and table 1.
+    """
+
+    def __init__(self, inner: Any, noise_scheduler: Any, sigma_data: float) -> None:
+        super().__init__()
+        self.inner, self.noise_scheduler = inner, noise_scheduler
+        self.sigma_data, self.config = sigma_data, inner.config
+
+    def rates(self, sample: Tensor, timestep: Any) -> tuple[Tensor, Tensor]:
+        """How much picture and how much noise is in each sample."""
+        timesteps = torch.as_tensor(timestep).expand(len(sample))
+        return mixing_rates(self.noise_scheduler, timesteps, sample)
+
+    def forward(self, sample: Tensor, timestep: Any, class_labels: Tensor | None = None) -> Any:
+        """The velocity that the guess of the picture amounts to."""
+        signal, noise = self.rates(sample, timestep)
+        sigma, data = noise / signal, self.sigma_data
+        size, seen = (sigma.square() + data**2).sqrt(), sample / signal
+        answer = self.inner(seen / size, timestep, class_labels).sample
+        x0 = data**2 / size.square() * seen + sigma * data / size * answer
+        return SimpleNamespace(sample=(signal * sample - x0) / noise)
+
+    def weights(self, noise_rate: Tensor, signal_rate: Tensor) -> Tensor:
+        """What EDM's loss weighs the velocity's error by: noise² / c_out²."""
+        sigma, data = noise_rate / signal_rate, self.sigma_data
+        return noise_rate.square() * (sigma.square() + data**2) / (sigma * data).square()
+
+
+def loss_of(variant: Variant, model: Any, noise_scheduler: Any, batch: StepBatch) -> Tensor:
+    """The mean error of a batch."""
+    config, draws = variant.recipe.config, (batch.noise, batch.timesteps)
+    if isinstance(model, Preconditioned):
+        noisy = noise_scheduler.add_noise(batch.x0, *draws)
+        signal, noise = mixing_rates(noise_scheduler, batch.timesteps, batch.x0)
+        wanted = signal * batch.noise - noise * batch.x0
+        error = (model(noisy, batch.timesteps, batch.class_labels).sample - wanted).square()
+        return (model.weights(noise, signal) * error).mean()
+    labels = batch.class_labels
+    return diffusion_loss(
+        model, noise_scheduler, batch.x0, labels, draws, config.loss, config.min_snr_gamma
+    )
+
+
+def trained(variant: Variant, seconds: float) -> tuple[Any, Any, int]:
+    """Train for so many seconds; the network with averaged weights, its scheduler, the updates."""
+    config, data = variant.recipe.config, variant.recipe.data()
+    noise_scheduler = variant.noise_scheduler()
+    model: Any = variant.recipe.model(len(data.names))
+    if variant.sigma_data is not None:
+        model = Preconditioned(model, noise_scheduler, variant.sigma_data)
+    classes = model.config.num_class_embeds
+    optimizer = torch.optim.AdamW(model.parameters(), betas=variant.betas, fused=True)
+    ema = diffusers.training_utils.EMAModel(model.parameters(), config.ema_decay, foreach=True)
+    model.train()
+    started, step = time.thread_time(), 0
+    while (spent := (time.thread_time() - started) / seconds) < 1:
+        climbed = min(1.0, (step + 1) / config.num_warmup_steps)
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * climbed * (1 + math.cos(math.pi * spent)) / 2
+        batch = draw_batch(config, data, noise_scheduler, step, classes)
+        if variant.levels:
+            generator = torch.Generator().manual_seed(step)
+            batch = replace(batch, timesteps=variant.levels(batch.timesteps, generator))
+        loss = loss_of(variant, model, noise_scheduler, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+        optimizer.step()
+        ema.step(model.parameters())
+        step += 1
+    ema.copy_to(model.parameters())
+    return model.eval(), noise_scheduler, step
+
+
+def unclipped(scheduler: Any) -> Any:
+    """The scheduler without its cut to [-1, 1], which spoils guidance."""
+    settings = {"clip_sample": False} if "clip_sample" in scheduler.config else {}
+    return type(scheduler).from_config(scheduler.config, **settings)
+
+
+@cache
+def judge(name: str) -> Judge:
+    """The eyes that no network was trained by; the same for every recipe of these pictures."""
+    return Judge(recipe(name, "laptop"), count=1_000)
+
+
+def judged(name: str, variant: Variant, seconds: float) -> dict[str, float]:
+    """Train one recipe and judge what it draws, as it is and with guidance."""
+    model, noise_scheduler, steps = trained(variant, seconds)
+    kinds = len(judge(name).kinds)
+    wanted = [k % kinds for k in range(DRAWN)]
+    draw = partial(
+        sample,
+        model,
+        unclipped(quick_scheduler(noise_scheduler)),
+        seeds=range(DRAWN),
+        class_labels=wanted,
+        num_inference_steps=STEPS,
+        no_label=kinds,
+        progress=False,
+    )
+    plain = judge(name).score(draw().images, wanted)
+    guided = judge(name).score(draw(guidance_scale=GUIDANCE).images, wanted)
+    scores = {"steps": steps, "guided": guided["read_as_asked"], **plain}
+    return {key: float(value) for key, value in scores.items()}
+
+
+def variants(name: str) -> list[Variant]:
+    """The laptop recipe, and every recipe that differs from it in one thing."""
+    base = recipe(name, "laptop")
+    base = replace(base, config=replace(base.config, label_dropout=0.1))
+    config, widths = base.config, base.network["block_out_channels"]
+
+    def told(what: str, **changes: Any) -> Variant:
+        return Variant(what, replace(base, **changes))
+
+    def set_to(what: str, **changes: Any) -> Variant:
+        return told(what, config=replace(config, **changes))
+
+    def wide(what: str, factor: float) -> Variant:
+        scaled = tuple(int(factor * width) // 8 * 8 for width in widths)  # norms take groups of 8
+        return told(what, network=base.network | {"block_out_channels": scaled})
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        images = base.data().images
+    batch, rate = config.batch_size, config.learning_rate
+    deviation = (images.float() / 127.5 - 1).std().item()
+    edm = partial(log_normal, -1.2, 1.2)
+    return [
+        told("the laptop recipe"),
+        *(told(f"{count:,} pictures", count=count) for count in (500, 12_000)),
+        told("mirrored" if not base.flip else "not mirrored", flip=not base.flip),
+        *(set_to(f"batch {size}", batch_size=size) for size in (batch // 2, batch * 2)),
+        *(set_to(f"rate {value:g}", learning_rate=value) for value in (rate / 2, 2 * rate)),
+        wide("narrower by a quarter", 0.75),
+        wide("wider by a half", 1.5),
+        told("two layers a block", network=base.network | {"layers_per_block": 2}),
+        *(set_to(f"average {decay:g}", ema_decay=decay) for decay in (0.9, 0.99, 0.998)),
+        set_to("L1", loss="l1"),
+        set_to("min-SNR weights, 5", min_snr_gamma=5.0),
+        Variant("predicts the noise", base, target="epsilon"),
+        Variant("predicts the picture", base, target="sample"),
+        Variant("flow matching", base, target="flow_prediction"),
+        Variant("flow, logit-normal levels", base, "flow_prediction", logit_normal),
+        Variant("logit-normal levels", base, levels=logit_normal),
+        Variant("EDM's levels", base, levels=edm),
+        Variant("EDM's factors", base, sigma_data=deviation),
+        Variant("EDM's factors and levels", base, levels=edm, sigma_data=deviation),
+        Variant("AdamW's memory 0.99", base, betas=(0.9, 0.99)),
+    ]
+
+
+def with_seed(variant: Variant, seed: int) -> Variant:
+    """The same recipe from another seed: other first weights, other noise, another order."""
+    config = replace(variant.recipe.config, seed=seed)
+    return replace(variant, recipe=replace(variant.recipe, config=config))
+
+
+class Kept:
+    """What has been measured, a line for each run, so that nothing is measured twice."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        lines = path.read_text().splitlines() if path and path.exists() else []
+        self.found = dict(map(json.loads, lines))
+
+    def measured(self, name: str, variant: Variant, seed: int) -> dict[str, float]:
+        """The scores of a run, made now or before."""
+        settings = asdict(with_seed(variant, seed).recipe)
+        key = json.dumps([name, variant.name, seed, SECONDS[name], settings], sort_keys=True)
+        if key not in self.found:
+            with contextlib.redirect_stdout(io.StringIO()):  # what is loaded is told each time
+                self.found[key] = judged(name, with_seed(variant, seed), SECONDS[name])
+            if self.path:
+                with self.path.open("a") as file:
+                    file.write(json.dumps([key, self.found[key]]) + "\n")
+        return self.found[key]
+
+
+COLUMNS = {
+    "read_as_asked": "as asked",
+    "guided": "guided",
+    "distance": "distance",
+    "steps": "updates",
+}
+
+
+def compare(name: str, kept: Kept) -> None:
+    """Print the heats and the final of one data set."""
+    print(f"\n{name}: {SECONDS[name]:.0f} s of training each, {DRAWN} pictures, DDIM-{STEPS}")
+    print(f"{'':28}" + "".join(f"{head:>11}" for head in COLUMNS.values()))
+    heats = [(variant, kept.measured(name, variant, SEEDS[0])) for variant in variants(name)]
+    for variant, scores in heats:
+        print(f"{variant.name:28}" + "".join(f"{scores[key]:11.3g}" for key in COLUMNS))
+    first, *others = heats
+    others.sort(key=lambda heat: -(heat[1]["read_as_asked"] + heat[1]["guided"]))
+    print(f"\nthe best from {len(SEEDS)} seeds: mean ± deviation")
+    for variant, _ in [first, *others[:FINALISTS]]:
+        runs = [kept.measured(name, variant, seed) for seed in SEEDS]
+        row = [
+            (statistics.mean(v), statistics.stdev(v))
+            for v in ([r[k] for r in runs] for k in COLUMNS)
+        ]
+        print(f"{variant.name:28}" + "".join(f"{m:8.3g} ± {d:<8.2g}" for m, d in row))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="sprites, flowers; both if none")
+    parser.add_argument("--kept", type=Path, help="where what is measured is kept")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, diffusers {diffusers.__version__}, ", end="")
+    print(f"one thread of {os.cpu_count()}")
+    for name in chosen.names or SECONDS:
+        compare(name, Kept(chosen.kept))
+
+
+if __name__ == "__main__":
+    main()
