@@ -16,6 +16,8 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
+from accelerate import Accelerator
+from bs4 import BeautifulSoup
 from diffusers import DDPMPipeline, DDPMScheduler
 from diffusers.models.embeddings import Timesteps
 from PIL import Image
@@ -27,8 +29,7 @@ from torchvision.utils import make_grid
 from course_utils import sampling as schedulers
 from course_utils.models import IdealDenoiser
 from course_utils.noise import schedules
-from tests.conftest import ROOT
-from tests.test_notebooks import slug
+from tests.conftest import ROOT, extension
 from tests.trainer import network
 
 
@@ -255,15 +256,23 @@ def test_bytes_that_overflow_begin_again_from_the_other_end():
     assert scaled.clamp(0, 255).to(torch.uint8).tolist() == [255, 0, 191]
 
 
-def test_the_step_back_wants_the_noise_and_not_a_less_noisy_picture(picture_and_noise):
-    x0, noise, scheduler = picture_and_noise
-    assert DDPMScheduler().config.prediction_type == "epsilon"
-    noisy = scheduler.add_noise(x0, noise, torch.tensor([50]))
-    less_noisy = scheduler.add_noise(x0, noise, torch.tensor([49]))
-    right = scheduler.step(noise, 50, noisy).pred_original_sample
-    wrong = scheduler.step(less_noisy, 50, noisy).pred_original_sample
-    assert torch.allclose(right, x0, atol=1e-5)
-    assert (wrong - x0).abs().mean() > 0.1
+def clipped_gradient(parts, every_part):
+    """The gradient that an update sees after the parts of a batch, under Accelerate."""
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=len(parts))
+    model = accelerator.prepare(nn.Linear(2, 1, bias=False))
+    for part in parts:
+        with accelerator.accumulate(model):
+            accelerator.backward(len(parts) * model(part).sum())  # whose gradient is the part
+            if every_part or accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(model.parameters(), 1.0)
+    return model.weight.grad[0]
+
+
+def test_clipping_every_part_of_a_batch_is_not_clipping_the_batch():
+    """A first part that is large and a second that is nearly its opposite: 0.5 to the right."""
+    parts = [torch.tensor([4.0, 0.0]), torch.tensor([-3.5, 0.0])]
+    assert torch.allclose(clipped_gradient(parts, every_part=False), torch.tensor([0.5, 0.0]))
+    assert clipped_gradient(parts, every_part=True)[0] == pytest.approx(-1, abs=1e-4)  # and left
 
 
 def test_a_seed_set_inside_training_brings_the_same_noise_again():
@@ -452,21 +461,14 @@ def test_adamw_shrinks_the_weights_before_the_step_and_apart_from_the_gradient()
 # ---- the page
 
 PAGE = (ROOT / "book/errata.md").read_text()
-ROWS = re.findall(r"^(\S.*)\n((?:: .*\n(?:  .*\n)*\n?){3})", PAGE, re.M)
-LINK = r"\[chapter (\d), `([\w-]+)`\]\((\w+)\.ipynb#([\w-]+)\)"
+ROWS = re.findall(r"^(\S.*)\n((?:: .*\n(?:  .*\n)*\n?){4})", PAGE, re.M)
+PARTS = ("Where", "Said", "True", "Shown")
+DOCUMENTS = ["000", "001", "002", "003", "004"]
+NO_FAULTS = "No faults, and still good to know"
 TEST = r"`(tests/[\w/]+\.py)::(\w+)`"
+CELL = r"\{cell\}`(\w+)#([\w-]+)`"
 
-
-def places(notebook):
-    """The cells of a chapter: id to the anchor of the heading that they stand under."""
-    found, anchor = {}, ""
-    for cell in json.loads((ROOT / f"book/{notebook}.ipynb").read_text())["cells"]:
-        text = "".join(cell["source"])
-        if cell["cell_type"] == "markdown":
-            for heading in re.findall(r"^#{1,3} (.+)$", text, re.M):
-                anchor = slug(heading)
-        found[cell["id"]] = anchor
-    return found
+cells = extension("course_cells")
 
 
 def functions_of(file):
@@ -475,36 +477,61 @@ def functions_of(file):
 
 
 def test_every_document_has_its_rows():
-    assert re.findall(r"^## (\d+)", PAGE, re.M) == ["000", "001", "002", "003", "004"]
-    assert len(ROWS) >= 35
+    sections = re.split(r"^## (.+)\n", PAGE, flags=re.M)
+    titles, texts = sections[1::2], sections[2::2]
+    assert [title[:3] for title in titles[:-1]] == DOCUMENTS
+    assert titles[-1] == NO_FAULTS
+    assert all(text.count("\n: *Said.*") >= 3 for text in texts)
     assert len(ROWS) == PAGE.count("\n: *Said.*") == PAGE.count("\n: *Shown.*")
     names = [name for name, _ in ROWS]
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=[name for name, _ in ROWS])
-def test_row_has_its_proof(name, row):
-    said, true, shown = re.split(r"^: ", row, flags=re.M)[1:]
-    assert said.startswith("*Said.* ")
-    assert true.startswith("*True.* ")
-    assert shown.startswith("*Shown.* ")
-    links, tests = re.findall(LINK, shown), re.findall(TEST, shown)
-    assert links or tests
-    rest = re.sub(rf"{LINK}|{TEST}", "", shown.removeprefix("*Shown.* "))
+def test_row_says_where_it_stands_and_has_its_proof(name, row):
+    where, _, _, shown = parts = re.split(r"^: ", row, flags=re.M)[1:]
+    for part, word in zip(parts, PARTS, strict=True):
+        assert re.match(rf"\*{word}\.\* \S", part), f"{word} comes next, not {part}"
+    # A place that one can look up: a heading or card, a listing, a parameter.
+    assert re.search(r'"|listing|section|opening|signature', where)
+    places, tests = re.findall(CELL, shown), re.findall(TEST, shown)
+    assert places or tests
+    rest = re.sub(rf"{CELL}|{TEST}", "", shown.removeprefix("*Shown.* "))
     assert re.fullmatch(r"[\s,.]*", rest), f"not understood: {rest}"
-    for number, cell, notebook, anchor in links:
-        assert notebook.startswith(f"0{number}_")
-        assert places(notebook).get(cell) == anchor, cell
+    for notebook, cell in places:
+        assert cell in cells.cell_ids(notebook), cell
     for file, test in tests:
         assert test in functions_of(file), test
+
+
+def test_the_rows_that_are_no_faults_name_their_document():
+    for name, row in ROWS:
+        stands = PAGE.index(f"\n{name}\n") > PAGE.index(f"## {NO_FAULTS}")
+        assert bool(re.match(r": \*Where\.\* 00[0-4], ", row)) == stands, name
 
 
 def test_every_proof_above_is_on_the_page():
     told = {test for file, test in re.findall(TEST, PAGE) if file == "tests/test_errata.py"}
     of_the_page = {
         "test_every_document_has_its_rows",
-        "test_row_has_its_proof",
+        "test_row_says_where_it_stands_and_has_its_proof",
+        "test_the_rows_that_are_no_faults_name_their_document",
         "test_every_proof_above_is_on_the_page",
+        "test_a_proof_is_found_on_the_page",
     }
     proofs = {name for name in functions_of("tests/test_errata.py") if name.startswith("test_")}
     assert proofs - of_the_page == told
+
+
+def test_a_proof_is_found_on_the_page(built_book):
+    """Each link to a cell leads to that cell, whose code stands at its anchor."""
+    tree = BeautifulSoup((built_book / "book/errata.html").read_text(), "html.parser")
+    links = [a for a in tree.find_all("a", href=True) if "#cell-" in a["href"]]
+    assert len(links) == len(re.findall(CELL, PAGE))
+    for link in links:
+        page, anchor = link["href"].split("#")
+        target = BeautifulSoup((built_book / "book" / page).read_text(), "html.parser")
+        cell = target.find(id=anchor)
+        assert cell is not None, link["href"]
+        assert cell.select_one(".highlight"), f"no code at {link['href']}"
+        assert link.find("code").text == anchor.removeprefix("cell-")

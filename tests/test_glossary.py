@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.conftest import ROOT
-from tests.test_notebooks import CHAPTERS, prose, slug
+from tests.test_notebooks import APPENDIX, CHAPTERS, prose, slug
 
 PAGE = (ROOT / "book/glossary.md").read_text()
 BODY = re.search(r"```\{glossary\}\n(.*)```", PAGE, re.S)[1]
@@ -62,10 +62,11 @@ def test_terms_stand_in_alphabetical_order_and_once():
 
 @pytest.mark.parametrize("names", TERMS, ids=lambda names: names[0])
 def test_entry_is_short_and_leads_to_a_chapter_that_uses_the_word(names):
-    meaning, link = re.fullmatch(r"\s*(.*)\[Chapter \d[^]]*\]\((.*)\)", TERMS[names]).groups()
+    place = r"\[(?:Chapter \d[^]]*|The fine print)\]"
+    meaning, link = re.fullmatch(rf"\s*(.*){place}\((.*)\)", TERMS[names]).groups()
     assert 1 <= len(re.findall(r"\.(?= |$)", meaning)) <= 3, "one or two sentences, or three"
     notebook, anchor = re.fullmatch(r"(\w+)\.ipynb#([\w-]+)", link).groups()
-    path = next(path for path in CHAPTERS if path.stem == notebook)
+    path = next(path for path in [*CHAPTERS, *APPENDIX] if path.stem == notebook)
     headings = re.findall(r"^#+ (.+)$", prose(path), re.M)
     assert anchor in map(slug, headings)
     assert any(speaks_of(prose(path), name) for name in names), f"not in {path.stem}: {names}"

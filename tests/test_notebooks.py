@@ -17,7 +17,11 @@ CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
 TOC = (ROOT / "_toc.yml").read_text()
 
+APPENDIX = sorted((ROOT / "book").glob("[a-z]*.ipynb"))
+
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+# The pages of the appendix are notebooks, too, and keep the same rules where they are run.
+notebooks = pytest.mark.parametrize("path", CHAPTERS + APPENDIX, ids=lambda path: path.stem)
 
 
 def cells(path, kind=None):
@@ -46,7 +50,7 @@ def test_there_are_chapters():
     assert [path.stem for path in CHAPTERS][:1] == ["01_unet2dmodel"]
 
 
-@chapters
+@notebooks
 def test_is_a_valid_notebook_with_ids_and_the_common_kernel(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
@@ -57,7 +61,7 @@ def test_is_a_valid_notebook_with_ids_and_the_common_kernel(path):
     assert "widgets" not in notebook.metadata
 
 
-@chapters
+@notebooks
 def test_is_committed_without_outputs_and_without_empty_cells(path):
     for cell in cells(path, "code"):
         assert cell["outputs"] == []
@@ -78,14 +82,14 @@ def test_begins_with_title_promise_budgets_badge_and_setup(path):
     assert sum("setup" in tags(cell) for cell in cells(path)) == 1
 
 
-@chapters
+@notebooks
 def test_has_one_title_and_no_skipped_heading_level(path):
     headings = [len(m) for m in re.findall(r"^(#+) ", prose(path), re.M)]
     assert headings.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(headings))
 
 
-@chapters
+@notebooks
 def test_badge_points_at_this_file(path):
     """With the address a button; until then a comment that no page shows."""
     stamp, repository = extension("stamp"), CONFIG["repository"]
@@ -125,19 +129,19 @@ def test_the_default_address_can_belong_to_nobody():
     assert not allowed or "--" not in owner
 
 
-@chapters
+@notebooks
 def test_uses_no_markup_that_colab_shows_raw(path):
     for cell in cells(path, "markdown"):
         assert not re.search(r"^(:::|```\{)|\{[a-z]+\}`", text(cell), re.M), cell["id"]
 
 
-@chapters
+@notebooks
 def test_compares_no_stored_outputs(path):
     """The marker compares nothing in a notebook without outputs, so it must not be there."""
     assert "NBVAL_CHECK_OUTPUT" not in path.read_text()
 
 
-@chapters
+@notebooks
 def test_figures_have_alt_text_and_captions(path):
     drawing = re.compile(
         r"(show_images|plot_losses|plot_card|draw_unet)\((?!.*\bcheck\b)|^fig$", re.M
@@ -152,7 +156,7 @@ def test_figures_have_alt_text_and_captions(path):
         assert meta["figure"]["name"] == cell["id"]
 
 
-@chapters
+@notebooks
 def test_code_fits_a_phone_and_is_broken_up_by_prose(path):
     run = 0
     for cell in cells(path):
@@ -191,7 +195,7 @@ def test_ends_with_recap_sources_and_cost(path):
     assert "finish_chapter(" in text(cells(path, "code")[-1])
 
 
-@chapters
+@notebooks
 def test_is_in_the_table_of_contents(path):
     assert f"book/{path.stem}" in TOC
 
