@@ -23,6 +23,11 @@ def current_budget() -> str:
 
     Raises:
         ValueError: The variable holds a name that is not one of `BUDGETS`.
+
+    Example:
+        >>> from course_utils import current_budget
+        >>> current_budget()
+        'laptop'
     """
     budget = os.environ.get("COURSE_BUDGET") or "laptop"
     if budget not in BUDGETS:
@@ -46,6 +51,11 @@ def by_budget(*, smoke: T, laptop: T, full: T) -> T:
 
     Raises:
         ValueError: ``COURSE_BUDGET`` holds an unknown name, or the one that no chapter has.
+
+    Example:
+        >>> from course_utils import by_budget
+        >>> by_budget(smoke=12, laptop=700, full=2500)
+        700
     """
     values = {"smoke": smoke, "laptop": laptop, "full": full}
     budget = current_budget()

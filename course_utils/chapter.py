@@ -89,6 +89,15 @@ def start_chapter(data: str, source: str | os.PathLike[str], seed: int = 0) -> C
 
     Raises:
         ValueError: ``COURSE_BUDGET`` or `seed` is not a value that exists.
+
+    Example:
+        >>> from course_utils import start_chapter
+        >>> course = start_chapter(data="sprites", source="drawn", seed=0)
+        budget   laptop
+        device   ...
+        data     sprites, source: drawn
+        seed     0
+        with     ...
     """
     from course_utils.figures.plotting import set_style
 
@@ -116,6 +125,19 @@ def finish_chapter(chapter: Chapter, promised: float | None = None) -> None:
         chapter: What `start_chapter` returned.
         promised: The minutes that the page promises for the laptop budget, on two idle cores;
             where they are missed by more than half, a sentence says so. None promises nothing.
+
+    Example:
+        >>> from course_utils import finish_chapter, start_chapter
+        >>> course = start_chapter(data="sprites", source="drawn")
+        budget   laptop
+        device   ...
+        data     sprites, source: drawn
+        seed     0
+        with     ...
+        >>> finish_chapter(course)
+        budget   laptop
+        time     ...
+        memory   ...
     """
     minutes = (time.monotonic() - chapter.started) / 60
     print(f"budget   {chapter.budget}")

@@ -52,6 +52,13 @@ def find_duplicates(
     Raises:
         ValueError: `threshold` is negative or not a number, or `pictures` is something else.
 
+    Example:
+        >>> import numpy as np
+        >>> from course_utils.data import draw_many, find_duplicates
+        >>> pictures, _ = draw_many("flowers", count=4, size=32)
+        >>> find_duplicates(np.concatenate([pictures, pictures[:1]]))
+        [[0, 4]]
+
     Source:
         The idea of comparing reduced pictures is that of the "average hash"
         family.

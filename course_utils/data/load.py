@@ -77,6 +77,13 @@ def load_images(
         TypeError: The source is neither a name nor a path.
         DataUnavailableError: The Hub did not give the set. Nothing else is loaded instead.
 
+    Example:
+        >>> from course_utils.data import load_images
+        >>> sprites = load_images("sprites", source="drawn", count=12, size=16)
+        sprites, drawn by the course: 12 pictures of 5 classes: ...
+        >>> sprites.column_names, sprites[0]["image"].size
+        (['image', 'label'], (16, 16))
+
     Source:
         Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits" (bundled); LeCun et
         al. 1998, MNIST; the Smithsonian's open collections; Nilsback and Zisserman 2008, Oxford

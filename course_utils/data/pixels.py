@@ -24,6 +24,12 @@ def to_uint8(images: Tensor) -> Tensor:
     Raises:
         ValueError: `images` is not a float tensor, or holds a NaN.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.data import to_uint8
+        >>> to_uint8(torch.tensor([-1.0, 0.0, 1.0, 1.5]).view(1, 1, 1, 4)).flatten().tolist()
+        [0, 128, 255, 255]
+
     Source:
         Ho et al. 2020, arXiv 2006.11239, section 3.3: bytes scaled linearly to [-1, 1].
 
@@ -47,6 +53,12 @@ def to_pil(images: Tensor) -> list[Image.Image]:
 
     Raises:
         ValueError: The shape is another, or the values are no floats.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.data import to_pil
+        >>> [picture.size for picture in to_pil(torch.zeros(2, 3, 16, 24))]
+        [(24, 16), (24, 16)]
 
     Source:
         Pillow's ``Image.fromarray``.
@@ -85,6 +97,11 @@ def as_scanned(image: Image.Image) -> Tensor:
         Bytes of shape (1, 8, 8). The digit is framed by its ink, 32 pixels on the longer side,
         black or white; then for each block of 4x4 pixels the share that is ink, 255 for all.
 
+    Example:
+        >>> from course_utils.data import as_scanned, draw
+        >>> as_scanned(draw("digits", label=3, seed=0, size=28)).shape
+        torch.Size([1, 8, 8])
+
     Source:
         Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits".
 
@@ -111,6 +128,11 @@ def image_grid(images: Tensor) -> Image.Image:
 
     Raises:
         ValueError: There are no pictures, or `to_pil` would refuse them.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.data import image_grid
+        >>> image_grid(torch.zeros(8, 3, 16, 16)).save("eight.png")
 
     Source:
         ``torchvision.utils.make_grid``.

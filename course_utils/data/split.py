@@ -29,6 +29,13 @@ def hold_out(dataset: "Dataset", count: int, seed: int = 0) -> tuple["Dataset", 
         ValueError: `count` leaves one of the two parts without pictures of a label, which is
             named; or there are no labels, or `seed` is negative.
 
+    Example:
+        >>> from course_utils.data import hold_out, load_images
+        >>> to_learn, to_judge = hold_out(load_images("digits", source="bundled"), count=600)
+        digits, bundled with scikit-learn: 1,797 pictures of 10 classes: ...
+        >>> len(to_learn), len(to_judge)
+        (1197, 600)
+
     Source:
         ``datasets.Dataset.train_test_split``, which is scikit-learn's
         ``StratifiedShuffleSplit`` for data sets.
@@ -83,6 +90,15 @@ def hold_out_groups(
         TypeError: `count` or `seed` is not a whole number.
         ValueError: A row is in two groups or does not exist, or a label cannot have pictures
             on both sides; or there are no labels, or `seed` is negative.
+
+    Example:
+        >>> from course_utils.data import hold_out_groups, load_images
+        >>> digits = load_images("digits", source="bundled")
+        digits, bundled with scikit-learn: 1,797 pictures of 10 classes: ...
+        >>> groups = [[0, 5], [7, 9, 11]]  # rows that must stay together
+        >>> to_learn, to_judge = hold_out_groups(digits, groups, count=100)
+        >>> len(to_learn) + len(to_judge) == len(digits)
+        True
 
     Source:
         scikit-learn's ``StratifiedGroupKFold`` for the idea.
@@ -163,6 +179,13 @@ def leaked_share(to_learn: "Dataset", to_judge: "Dataset", threshold: float = TH
 
     Raises:
         ValueError: `to_judge` is empty, or one of the two has no ``image`` column.
+
+    Example:
+        >>> from course_utils.data import leaked_share, load_images
+        >>> digits = load_images("digits", source="bundled").select(range(50))
+        digits, bundled with scikit-learn: 1,797 pictures of 10 classes: ...
+        >>> leaked_share(digits, digits.select([3, 4]))
+        1.0
 
     Chapter: the page "The pictures", "Is every picture there once?".
     """

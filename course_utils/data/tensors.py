@@ -31,6 +31,15 @@ class ImageTensors:
         labels: int64, shape (N,).
         names: The name of each label.
         flip: Whether `batch` mirrors each picture left to right with a chance of one half.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.data import ImageTensors
+        >>> black = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+        >>> data = ImageTensors(black, torch.tensor([0, 1, 0, 1]), ("cat", "dog"))
+        >>> x0, labels = data.batch([1, 2])
+        >>> x0.shape, x0.min().item(), labels.tolist()
+        (torch.Size([2, 3, 8, 8]), -1.0, [1, 0])
     """
 
     images: Tensor
@@ -94,6 +103,13 @@ def prepare(
         TypeError: `image_size` is not a whole number, or `flip` is neither True nor False.
         ValueError: `image_size` or `channels` cannot be, the data set is empty or has no
             pictures or no named labels, or a picture cannot be used, whose row is named.
+
+    Example:
+        >>> from course_utils.data import load_images, prepare
+        >>> data = prepare(load_images("digits", source="bundled"), image_size=16, channels=1)
+        digits, bundled with scikit-learn: 1,797 pictures of 10 classes: ...
+        >>> data.images.shape, data.names[:3]
+        (torch.Size([1797, 1, 16, 16]), ('0', '1', '2'))
 
     Source:
         The preprocessing that the Hugging Face butterflies tutorial does anew in each epoch.

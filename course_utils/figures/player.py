@@ -87,6 +87,13 @@ class Player:
         ValueError: There are no frames, not as many captions as frames, no `alt` text, or a
             tile without a name.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.figures import Player
+        >>> frames = torch.linspace(-1, 1, 3).view(3, 1, 1, 1).expand(3, 1, 8, 8)
+        >>> Player(frames, ["dark", "grey", "bright"], alt="A square grows bright")
+        Player(3 frames: A square grows bright)
+
     Chapter: 1, "Watch one appear".
     """
 

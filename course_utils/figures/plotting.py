@@ -36,6 +36,10 @@ WIDTH = 5.0
 def set_style() -> None:
     """Set the look of every figure: colours, text size, and a light card behind it.
 
+    Example:
+        >>> from course_utils.figures import set_style
+        >>> set_style()
+
     Source:
         Colours after Okabe and Ito's palette, darkened for contrast.
     """
@@ -84,6 +88,13 @@ def show_images(
 
     Raises:
         ValueError: No pictures, another shape, or titles that do not fit the grid.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.figures import show_images
+        >>> figure = show_images(torch.zeros(6, 3, 8, 8), columns=3, row_titles=["before", "after"])
+        >>> len(figure.axes)
+        6
 
     Chapter: 1, "The data".
     """
@@ -134,6 +145,11 @@ def plot_losses(losses: Mapping[str, Sequence[float]], window: int = 25) -> Figu
     Returns:
         A figure with the number of updates across and the mean squared error up.
 
+    Example:
+        >>> from course_utils.figures import plot_losses
+        >>> figure = plot_losses({"small": [1.0, 0.5, 0.4], "large": [1.0, 0.4, 0.2]}, window=1)
+        >>> figure.savefig("losses.svg")
+
     Chapter: 1, "Training".
     """
     fig, ax = plt.subplots()
@@ -161,6 +177,11 @@ def plot_card(card: Mapping[str, Any]) -> Figure:
         median distance to the nearest picture that no network has seen (root mean square of
         the pixels' differences, 2 from black to white). Dashed: what real pictures get.
 
+    Example:
+        >>> from course_utils.figures import plot_card
+        >>> from course_utils.models import gallery
+        >>> plot_card(gallery.load("sprites-16").card).savefig("hours.svg")
+
     Chapter: 3, "And after hours?".
     """
     measures = {"read_as_asked": "share read as asked", "distance": "distance to nearest"}
@@ -184,6 +205,12 @@ def show_source(obj: Callable[..., Any]) -> "Code":
     Returns:
         The source with coloured syntax, for the last line of a cell. What is shown is what
         runs; the docstring is on the book's page of the package.
+
+    Example:
+        >>> from course_utils.figures import show_source
+        >>> from course_utils.noise import snr
+        >>> "def snr(" in show_source(snr).data
+        True
 
     Source:
         ``inspect.getsource``.

@@ -58,6 +58,15 @@ def trace_unet(
     Returns:
         A `Stage` for the picture that goes in, then one for each part in the order they ran.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.figures import trace_unet
+        >>> from course_utils.models import UNet
+        >>> model = UNet(hidden_dims=(8, 16), image_size=8)
+        >>> stages = trace_unet(model, torch.randn(1, 3, 8, 8), 10)
+        >>> stages[0].name, stages[0].output
+        ('picture', (1, 3, 8, 8))
+
     Source:
         ``torch.nn.Module.register_forward_hook``.
 
@@ -99,6 +108,13 @@ def draw_unet(stages: Sequence[Stage]) -> Figure:
 
     Raises:
         ValueError: There are no stages with skips, so there is no U to draw.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.figures import draw_unet, trace_unet
+        >>> from course_utils.models import UNet
+        >>> model = UNet(hidden_dims=(8, 16), image_size=8)
+        >>> draw_unet(trace_unet(model, torch.randn(1, 3, 8, 8), 10)).savefig("unet.svg")
 
     Source:
         The drawing of Ronneberger et al. 2015, arXiv 1505.04597, figure 1.

@@ -58,6 +58,11 @@ def names() -> tuple[str, ...]:
 
     Returns:
         Their names in the order of the alphabet.
+
+    Example:
+        >>> from course_utils.models import gallery
+        >>> "sprites-16" in gallery.names()
+        True
     """
     return tuple(sorted(path.parent.name for path in FOLDER.glob(f"*/{CARD}")))
 
@@ -75,6 +80,12 @@ def load(name: str, device: str = "cpu") -> Trained:
 
     Raises:
         ValueError: There is no network of this name.
+
+    Example:
+        >>> from course_utils.models import gallery
+        >>> artist = gallery.load("sprites-16")
+        >>> artist.image_size, artist.no_label == len(artist.labels)
+        (16, True)
     """
     from diffusers import DDPMScheduler, UNet2DModel
 

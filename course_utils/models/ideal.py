@@ -35,6 +35,17 @@ class IdealDenoiser:
     Raises:
         ValueError: The set is empty or one-dimensional.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.models import IdealDenoiser
+        >>> from course_utils.sampling import DDIMScheduler
+        >>> x0_set = torch.stack([torch.full((1, 4, 4), -0.5), torch.full((1, 4, 4), 0.5)])
+        >>> scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2")
+        >>> ideal = IdealDenoiser(x0_set, scheduler)
+        >>> x_t = 0.1 * torch.randn(1, 1, 4, 4) + x0_set[:1]  # little noise on the first picture
+        >>> ideal(x_t, 50).sample.shape
+        torch.Size([1, 1, 4, 4])
+
     Source:
         arXiv 2206.00364, equation (57).
     """

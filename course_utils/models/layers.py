@@ -22,6 +22,13 @@ class ResidualBlock(nn.Module):
         channels_out: Channels b of the map that goes out, a multiple of `GROUPS`.
         time_dim: Values of the time embedding.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.models import ResidualBlock
+        >>> block = ResidualBlock(8, 16, time_dim=32)
+        >>> block(torch.randn(1, 8, 4, 4), torch.randn(1, 32)).shape
+        torch.Size([1, 16, 4, 4])
+
     Source:
         He et al. 2016, arXiv 1512.03385.
 
@@ -63,6 +70,13 @@ class Attention(nn.Module):
         channels: Channels C of the map.
         heads: How many questions each place asks at once.
         head_dim: Length of each question.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.models import Attention
+        >>> attention, x = Attention(16), torch.randn(1, 16, 4, 4)
+        >>> attention(x).shape, attention.weights(x).shape
+        (torch.Size([1, 16, 4, 4]), torch.Size([1, 4, 16, 16]))
 
     Source:
         Vaswani et al. 2017, arXiv 1706.03762, section 3.2.
@@ -142,6 +156,14 @@ class DownLevel(nn.Module):
         last: Whether it is the lowest, with attention and its size kept; others stack 2×2 places.
         heads: Of the attention.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.models import DownLevel
+        >>> level = DownLevel(8, 16, time_dim=32, last=False)
+        >>> smaller, skips = level(torch.randn(1, 8, 16, 16), torch.randn(1, 32))
+        >>> smaller.shape, len(skips)
+        (torch.Size([1, 16, 8, 8]), 2)
+
     Source:
         Ronneberger et al. 2015, arXiv 1505.04597, figure 1.
 
@@ -184,6 +206,12 @@ class Middle(nn.Module):
         time_dim: Values of the time embedding.
         heads: Of the attention.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.models import Middle
+        >>> Middle(16, time_dim=32)(torch.randn(1, 16, 4, 4), torch.randn(1, 32)).shape
+        torch.Size([1, 16, 4, 4])
+
     Source:
         Ho et al. 2020, arXiv 2006.11239, appendix B.
 
@@ -220,6 +248,13 @@ class UpLevel(nn.Module):
         time_dim: Values of the time embedding.
         last: Whether this is the topmost level, which has attention and keeps its size.
         heads: Of the attention.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.models import UpLevel
+        >>> level, skips = UpLevel(16, 8, time_dim=32, last=False), [torch.randn(1, 8, 4, 4)] * 2
+        >>> level(torch.randn(1, 16, 4, 4), skips, torch.randn(1, 32)).shape
+        torch.Size([1, 8, 8, 8])
 
     Source:
         Ronneberger et al. 2015, arXiv 1505.04597, figure 1.

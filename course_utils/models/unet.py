@@ -34,6 +34,12 @@ def sinusoidal_embedding(timesteps: Tensor, dim: int) -> Tensor:
     Raises:
         ValueError: `dim` is odd or below 4.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.models import sinusoidal_embedding
+        >>> sinusoidal_embedding(torch.tensor([0]), dim=4).tolist()
+        [[0.0, 0.0, 1.0, 1.0]]
+
     Source:
         Vaswani et al. 2017, arXiv 1706.03762, section 3.5, in another order.
 
@@ -53,6 +59,12 @@ class TimeEmbedding(nn.Module):
 
     Args:
         dim: Values of the sinusoidal embedding; the result has ``4 * dim``.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.models import TimeEmbedding
+        >>> TimeEmbedding(64)(torch.tensor([0, 500, 999])).shape
+        torch.Size([3, 256])
 
     Source:
         Ho et al. 2020, arXiv 2006.11239, appendix B.
@@ -100,6 +112,14 @@ class UNet(ModelMixin, ConfigMixin):
 
     Raises:
         ValueError: A number is out of range.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.models import UNet
+        >>> model = UNet(hidden_dims=(16, 32), image_size=16, num_class_embeds=3)
+        >>> x_t = torch.randn(2, 3, 16, 16)
+        >>> model(x_t, 500, class_labels=torch.tensor([0, 2])).sample.shape
+        torch.Size([2, 3, 16, 16])
 
     Source:
         Ho et al. 2020, arXiv 2006.11239, appendix B, for the idea.

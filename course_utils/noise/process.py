@@ -37,6 +37,16 @@ def mixing_rates(
     Returns:
         √ᾱ_t and √(1-ᾱ_t), or 1-σ and σ, each of shape (batch, 1, ...).
 
+    Example:
+        >>> import torch
+        >>> from course_utils.noise import mixing_rates
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> x0, noise = torch.zeros(2, 3, 8, 8), torch.randn(2, 3, 8, 8)
+        >>> signal_rate, noise_rate = mixing_rates(DDPMScheduler(), torch.tensor([0, 999]), like=x0)
+        >>> x_t = signal_rate * x0 + noise_rate * noise
+        >>> signal_rate.shape
+        torch.Size([2, 1, 1, 1])
+
     Source:
         arXiv 2006.11239, equation (4).
     """

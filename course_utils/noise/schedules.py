@@ -45,6 +45,11 @@ def betas(
     Raises:
         ValueError: The schedule is unknown, T is below 1, or the betas leave (0, 1).
 
+    Example:
+        >>> from course_utils.noise import betas
+        >>> [round(beta, 4) for beta in betas("linear", num_train_timesteps=3).tolist()]
+        [0.0001, 0.01, 0.02]
+
     Source:
         linear: DDPM, arXiv 2006.11239, section 4. scaled_linear (linear in √β): latent diffusion,
         arXiv 2112.10752, its code. squaredcos_cap_v2: arXiv 2102.09672, equation (17). sigmoid:
@@ -117,6 +122,12 @@ def alphas_cumprod(betas: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     Returns:
         ᾱ_t = (1-β_0)(1-β_1) … (1-β_t), shape (T,), falling, in [0, 1).
 
+    Example:
+        >>> import torch
+        >>> from course_utils.noise import alphas_cumprod
+        >>> alphas_cumprod(torch.tensor([0.5, 0.5, 0.5])).tolist()
+        [0.5, 0.25, 0.125]
+
     Source:
         arXiv 2006.11239, above equation (4).
     """
@@ -131,6 +142,12 @@ def signal_rates(betas: Tensor) -> Tensor:
 
     Returns:
         float32, shape (T,), falling, in [0, 1).
+
+    Example:
+        >>> import torch
+        >>> from course_utils.noise import signal_rates
+        >>> signal_rates(torch.tensor([0.75, 0.75])).tolist()
+        [0.5, 0.25]
 
     Source:
         arXiv 2006.11239, equation (4).
@@ -147,6 +164,12 @@ def noise_rates(betas: Tensor) -> Tensor:
     Returns:
         float32, shape (T,), rising, in (0, 1].
 
+    Example:
+        >>> import torch
+        >>> from course_utils.noise import noise_rates
+        >>> noise_rates(torch.tensor([0.25])).tolist()
+        [0.5]
+
     Source:
         arXiv 2006.11239, equation (4).
     """
@@ -161,6 +184,12 @@ def snr(betas: Tensor) -> Tensor:
 
     Returns:
         float32, shape (T,), falling; 0 at the end of a schedule with zero terminal SNR.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.noise import snr
+        >>> [round(ratio, 2) for ratio in snr(torch.tensor([0.2, 0.75])).tolist()]
+        [4.0, 0.25]
 
     Source:
         arXiv 2107.00630, equation (2); arXiv 2303.09556, section 3.
@@ -180,6 +209,11 @@ def rescale_zero_terminal_snr(betas: Tensor) -> Tensor:
 
     Raises:
         ValueError: There is only one timestep, which cannot be both first and last.
+
+    Example:
+        >>> from course_utils.noise import alphas_cumprod, betas, rescale_zero_terminal_snr
+        >>> alphas_cumprod(rescale_zero_terminal_snr(betas()))[-1].item()
+        0.0
 
     Source:
         arXiv 2305.08891, Algorithm 1.
@@ -207,6 +241,12 @@ def min_snr_weights(snr: Tensor, prediction_type: str = "epsilon", gamma: float 
 
     Raises:
         ValueError: The prediction type is unknown, or gamma is not above 0.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.noise import min_snr_weights
+        >>> min_snr_weights(torch.tensor([0.5, 5.0, 20.0])).tolist()
+        [1.0, 1.0, 0.25]
 
     Source:
         arXiv 2303.09556, section 3.4.
@@ -239,6 +279,11 @@ def inference_timesteps(
     Raises:
         TypeError: n is not a whole number.
         ValueError: The spacing is unknown, n is not in 1 … T, or the offset leads out of [0, T).
+
+    Example:
+        >>> from course_utils.noise import inference_timesteps
+        >>> inference_timesteps("trailing", 1000, num_inference_steps=4).tolist()
+        [999, 749, 499, 249]
 
     Source:
         arXiv 2305.08891, Table 2.

@@ -36,6 +36,14 @@ def training_target(
     Raises:
         ValueError: The prediction type is unknown.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.noise import training_target
+        >>> x0, noise = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+        >>> target = training_target("v_prediction", x0, noise, signal_rate=0.5, noise_rate=0.75)
+        >>> target.flatten().tolist()
+        [-0.75, -0.75, -0.75, -0.75]
+
     Source:
         epsilon: arXiv 2006.11239, equation (14). v: arXiv 2202.00512, section 4. Flow: arXiv
         2209.03003, equation (1), with our time running from picture to noise.
@@ -73,6 +81,15 @@ def predicted_x0_and_noise(
 
     Raises:
         ValueError: The prediction type is unknown.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.noise import predicted_x0_and_noise
+        >>> x0, noise = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+        >>> x_t = 0.5 * x0 + 0.75 * noise
+        >>> guess, _ = predicted_x0_and_noise("epsilon", noise, x_t, 0.5, 0.75)
+        >>> guess.flatten().tolist()
+        [1.0, 1.0, 1.0, 1.0]
 
     Source:
         epsilon: arXiv 2006.11239, equation (15). v: arXiv 2202.00512, section 4.

@@ -46,6 +46,17 @@ class DDIMScheduler(DiffusionScheduler):
         TypeError: An option does not exist, or a number is not whole.
         ValueError: An option's value is unknown or out of range, or two do not go together.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.sampling import DDIMScheduler
+        >>> scheduler = DDIMScheduler(timestep_spacing="trailing")
+        >>> scheduler.set_timesteps(4)
+        >>> scheduler.timesteps.tolist()
+        [999, 749, 499, 249]
+        >>> answer, x_t = torch.zeros(1, 3, 8, 8), torch.randn(1, 3, 8, 8)
+        >>> scheduler.step(answer, 999, x_t).prev_sample.shape
+        torch.Size([1, 3, 8, 8])
+
     Source:
         arXiv 2010.02502, sections 4.1 and 4.2.
     """
@@ -143,6 +154,11 @@ def quick_scheduler(noise_scheduler: NoiseScheduler) -> SamplingScheduler:
 
     Returns:
         A new scheduler that starts at the last noise level.
+
+    Example:
+        >>> from course_utils.sampling import DDPMScheduler, quick_scheduler
+        >>> type(quick_scheduler(DDPMScheduler())).__name__
+        'DDIMScheduler'
 
     Source:
         arXiv 2010.02502; trailing steps: arXiv 2305.08891, section 3.3.

@@ -48,6 +48,14 @@ class DDPMScheduler(DiffusionScheduler):
         TypeError: An option does not exist, or a number is not whole.
         ValueError: An option's value is unknown or out of range, or two do not go together.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
+        >>> x0, noise = torch.zeros(1, 3, 8, 8), torch.randn(1, 3, 8, 8)
+        >>> scheduler.add_noise(x0, noise, torch.tensor([500])).shape
+        torch.Size([1, 3, 8, 8])
+
     Source:
         arXiv 2006.11239, Algorithms 1 and 2.
     """

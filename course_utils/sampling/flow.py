@@ -29,6 +29,13 @@ class FlowMatchEulerScheduler(Scheduler):
         TypeError: T is not a whole number.
         ValueError: T is below 1, or the prediction type is another.
 
+    Example:
+        >>> from course_utils.sampling import FlowMatchEulerScheduler
+        >>> scheduler = FlowMatchEulerScheduler()
+        >>> scheduler.set_timesteps(4)
+        >>> scheduler.timesteps.tolist()
+        [1000.0, 667.0, 334.0, 1.0]
+
     Source:
         arXiv 2210.02747, equations (20)-(23) with σ_min = 0; arXiv 2209.03003, equation (1).
     """

@@ -51,6 +51,13 @@ def initial_noise(
         Standard normal noise of shape (N, C, H, W) on the CPU, and the N generators, ready
         to give the noise of the steps that follow.
 
+    Example:
+        >>> from course_utils.sampling import initial_noise
+        >>> noise, generators = initial_noise((3, 16, 16), seeds=[0, 1])
+        >>> alone, _ = initial_noise((3, 16, 16), seeds=[1])
+        >>> noise.shape, bool((noise[1] == alone[0]).all())
+        (torch.Size([2, 3, 16, 16]), True)
+
     Source:
         The habit of NVlabs/edm2 (arXiv 2312.02696), which samples by one seed per picture.
 
@@ -127,6 +134,21 @@ def sample(
         TypeError: A seed, a label or the number of steps is not a whole number.
         ValueError: No seeds; labels missing, too many, out of range, or not wanted; more
             steps than the scheduler has; a guidance that cannot be.
+
+    Example:
+        >>> from course_utils.models import gallery
+        >>> from course_utils.sampling import quick_scheduler, sample
+        >>> artist = gallery.load("sprites-16")
+        >>> run = sample(
+        ...     artist.model,
+        ...     quick_scheduler(artist.noise_scheduler),
+        ...     seeds=[0, 1],
+        ...     class_labels=[0, artist.no_label],
+        ...     num_inference_steps=4,
+        ...     progress=False,
+        ... )
+        >>> run.images.shape
+        torch.Size([2, 3, 16, 16])
 
     Source:
         Ho et al. 2020, arXiv 2006.11239, Algorithm 2; Song et al. 2021, arXiv 2010.02502, eq. 12,

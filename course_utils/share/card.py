@@ -130,6 +130,24 @@ def model_card(
         ValueError: A text is empty, there are no losses, the names are not as many as the
             classes, or others could not load the network.
 
+    Example:
+        >>> from course_utils.models import UNet
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> from course_utils.share import model_card
+        >>> from course_utils.training import TrainingConfig
+        >>> card = model_card(
+        ...     "Blots 8",
+        ...     subject="blots of ink",
+        ...     source="200 blots of our own.",
+        ...     licence="cc0-1.0",
+        ...     model=UNet(hidden_dims=(8, 16), image_size=8),
+        ...     noise_scheduler=DDPMScheduler(),
+        ...     config=TrainingConfig(num_steps=2, num_warmup_steps=1),
+        ...     losses=[1.0, 0.9],
+        ... )
+        >>> card.data.license, "blots of ink" in card.text
+        ('cc0-1.0', True)
+
     Source:
         The sections that ``huggingface_hub``'s model card template asks for.
 

@@ -65,6 +65,23 @@ def save_model(
         HubError: What was written does not load, or not as the same model.
         OSError: Something could not be written; the message names the file.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.models import UNet
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> from course_utils.share import model_card, save_model
+        >>> from course_utils.training import TrainingConfig
+        >>> made = dict(
+        ...     model=UNet(hidden_dims=(8, 16), image_size=8),
+        ...     noise_scheduler=DDPMScheduler(),
+        ...     config=TrainingConfig(num_steps=2, num_warmup_steps=1),
+        ...     losses=[1.0, 0.9],
+        ... )
+        >>> card = model_card("Blots 8", subject="blots", source="Ours.", licence="cc0-1.0", **made)
+        >>> folder = save_model("blots-8", card=card, samples=torch.zeros(4, 3, 8, 8), **made)
+        >>> (folder / "README.md").exists(), (folder / "samples.png").exists()
+        (True, True)
+
     Source:
         ``DDPMPipeline.save_pretrained``.
 

@@ -30,6 +30,12 @@ def rows_of_step(num_images: int, batch_size: int, step: int, seed: int) -> Tens
     Returns:
         Row numbers in [0, num_images), int64, shape (batch_size,).
 
+    Example:
+        >>> from course_utils.training import rows_of_step
+        >>> epoch = [rows_of_step(num_images=6, batch_size=3, step=step, seed=0) for step in (0, 1)]
+        >>> sorted(row for rows in epoch for row in rows.tolist())
+        [0, 1, 2, 3, 4, 5]
+
     Chapter: 1, "The same through the package".
     """
     first = step * batch_size
@@ -52,6 +58,13 @@ def seeded(seed: int, number: int, stream: int = 0) -> torch.Generator:
 
     Returns:
         A CPU generator whose stream depends on all three numbers and nothing else.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.training import seeded
+        >>> one, same = (torch.rand(2, generator=seeded(0, number=7)) for _ in range(2))
+        >>> bool((one == same).all())
+        True
 
     Source:
         NVlabs/edm2 (arXiv 2312.02696) reseeds each step from the seed and the image count.
@@ -116,6 +129,15 @@ def noise_and_levels(
         Standard normal noise of that shape, and a noise level for each picture, int64, shape
         (N,), each level with the same chance.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> from course_utils.training import noise_and_levels, seeded
+        >>> shape = torch.Size((4, 1, 8, 8))
+        >>> noise, timesteps = noise_and_levels(DDPMScheduler(), shape, seeded(0, 0))
+        >>> noise.shape, timesteps.shape
+        (torch.Size([4, 1, 8, 8]), torch.Size([4]))
+
     Source:
         Ho et al. 2020, arXiv 2006.11239, Algorithm 1.
 
@@ -148,6 +170,16 @@ def draw_batch(
 
     Returns:
         The batch, on the CPU.
+
+    Example:
+        >>> from course_utils.data import load_images, prepare
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> from course_utils.training import TrainingConfig, draw_batch
+        >>> data = prepare(load_images("digits", source="bundled"), image_size=8, channels=1)
+        digits, bundled with scikit-learn: 1,797 pictures of 10 classes: ...
+        >>> batch = draw_batch(TrainingConfig(batch_size=16), data, DDPMScheduler(), step=0)
+        >>> batch.x0.shape, batch.timesteps.shape
+        (torch.Size([16, 1, 8, 8]), torch.Size([16]))
 
     Source:
         NVlabs/edm2 (arXiv 2312.02696) reseeds each step; dropped labels: arXiv 2207.12598,

@@ -80,6 +80,20 @@ def trained(
     Raises:
         ValueError: The pictures do not fit the network, or the settings have an output folder,
             which a run that is only loaded would leave empty.
+
+    Example:
+        >>> from course_utils.data import load_images, prepare
+        >>> from course_utils.models import UNet
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> from course_utils.training import TrainingConfig, trained
+        >>> data = prepare(load_images("digits", source="bundled"), image_size=8, channels=1)
+        digits, bundled with scikit-learn: 1,797 pictures of 10 classes: ...
+        >>> model = UNet(in_channels=1, hidden_dims=(8, 16), image_size=8)
+        >>> config = TrainingConfig(num_steps=2, num_warmup_steps=1, batch_size=8)
+        >>> run = trained(config, model, DDPMScheduler(), data, progress=False)
+        trained 2 updates in ...
+        >>> len(run.losses)
+        2
     """
     loop.check_fit(model, data, config)
     if config.output_dir is not None:

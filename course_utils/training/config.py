@@ -18,6 +18,11 @@ class TrainingConfig:
     ``save_model_epochs`` are `save_image_steps` and `save_model_steps`. We count updates
     because an epoch is another number of them for every data set and batch size.
 
+    Example:
+        >>> from course_utils.training import TrainingConfig
+        >>> TrainingConfig(num_steps=500, learning_rate=2e-3).batch_size
+        64
+
     Chapter: 1, "The same through the package".
     """
 
@@ -121,6 +126,11 @@ def steps_for_epochs(num_epochs: int, num_images: int, batch_size: int) -> int:
     Raises:
         TypeError: One of the three is not a whole number.
         ValueError: One of the three is below 1.
+
+    Example:
+        >>> from course_utils.training import steps_for_epochs
+        >>> steps_for_epochs(num_epochs=2, num_images=100, batch_size=32)
+        8
 
     Source:
         The Hugging Face butterflies tutorial: 50 epochs of 1,000 pictures at 16 are 3,150.

@@ -59,6 +59,19 @@ def train(
             step, and which checkpoint is the last good one.
         Interrupted: Ctrl-C or SIGTERM came; a checkpoint was written after the update in hand.
 
+    Example:
+        >>> from course_utils.data import load_images, prepare
+        >>> from course_utils.models import UNet
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> from course_utils.training import TrainingConfig, train
+        >>> data = prepare(load_images("digits", source="bundled"), image_size=8, channels=1)
+        digits, bundled with scikit-learn: 1,797 pictures of 10 classes: ...
+        >>> model = UNet(in_channels=1, hidden_dims=(8, 16), image_size=8)
+        >>> config = TrainingConfig(num_steps=3, num_warmup_steps=1, batch_size=8)
+        >>> run = train(config, model, DDPMScheduler(), data, progress=False)
+        >>> len(run.losses)
+        3
+
     Source:
         Ho et al. 2020, arXiv 2006.11239, Algorithm 1; averaged weights: their appendix B.
 
@@ -183,6 +196,14 @@ def check_fit(model: Denoiser, data: ImageTensors, config: TrainingConfig | None
         ValueError: The channels differ, the size cannot be halved often enough or is not the
             one that was asked for, a label lies outside the network's classes, or `data` was
             not made by `prepare`.
+
+    Example:
+        >>> from course_utils.data import load_images, prepare
+        >>> from course_utils.models import UNet
+        >>> from course_utils.training import check_fit
+        >>> data = prepare(load_images("digits", source="bundled"), image_size=8, channels=1)
+        digits, bundled with scikit-learn: 1,797 pictures of 10 classes: ...
+        >>> check_fit(UNet(in_channels=1, hidden_dims=(8, 16), image_size=8), data)
 
     Source:
         The errors of a beginner.

@@ -46,6 +46,16 @@ def diffusion_loss(
     Raises:
         ValueError: The scheduler's prediction type is unknown.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.models import UNet
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> from course_utils.training import diffusion_loss, seeded
+        >>> model = UNet(in_channels=1, hidden_dims=(8, 16), image_size=8)
+        >>> x0 = torch.zeros(4, 1, 8, 8)
+        >>> diffusion_loss(model, DDPMScheduler(), x0, None, seeded(0, 0)).shape
+        torch.Size([])
+
     Source:
         Ho et al. 2020, arXiv 2006.11239, eq. 14 and Algorithm 1; the other targets:
         `course_utils.noise.targets.training_target`; weights: arXiv 2303.09556, section 3.4.

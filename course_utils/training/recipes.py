@@ -25,6 +25,12 @@ def recipe(name: str, budget: str | None = None) -> Recipe:
 
     Raises:
         ValueError: There is no such recipe or budget.
+
+    Example:
+        >>> from course_utils.training import recipe
+        >>> chosen = recipe("sprites", budget="laptop")
+        >>> chosen.config.image_size, chosen.network["block_out_channels"]
+        (16, (32, 64, 96))
     """
     budget = current_budget() if budget is None else budget
     if name not in RECIPES or budget not in BUDGETS:

@@ -60,6 +60,7 @@ def draw(family: str, label: int, seed: int, size: int) -> Image.Image:
     Chapter: the page "The pictures", "How is one made?".
 
     Example:
+        >>> from course_utils.data import draw
         >>> draw("butterflies", 2, seed=7, size=64).size
         (64, 64)
     """
@@ -91,6 +92,12 @@ def draw_many(family: str, count: int, size: int, seed: int = 0) -> tuple[np.nda
     Raises:
         ValueError: If there is no such family or size, or ``count`` is out of range.
 
+    Example:
+        >>> from course_utils.data import draw_many
+        >>> pictures, labels = draw_many("flowers", count=6, size=32)
+        >>> pictures.shape, labels.shape
+        ((6, 32, 32, 3), (6,))
+
     Chapter: the page "The pictures", "No two alike?".
     """
     _check(family, size)
@@ -121,6 +128,10 @@ def contact_sheet(
 
     Raises:
         ValueError: If there is no such family or size, or nothing to lay out.
+
+    Example:
+        >>> from course_utils.data import contact_sheet
+        >>> contact_sheet("butterflies", columns=4, size=32).save("butterflies.png")
 
     Chapter: the page "The pictures", "Sprites".
     """
