@@ -28,11 +28,7 @@ WAITING = {
     "nearest",
     "precision_recall",
     "two_sample_test",
-    "DPMSolverMultistepScheduler",
-    "HeunDiscreteScheduler",
-    "UniPCMultistepScheduler",
     "guided_answer",
-    "karras_sigmas",
 }
 
 

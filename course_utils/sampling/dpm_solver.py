@@ -170,6 +170,18 @@ class DPMSolverMultistepScheduler(MultistepScheduler):
         TypeError: An option does not exist, or a number is not whole.
         ValueError: An option's value is unknown or out of range, or two do not go together.
 
+    Example:
+        >>> import torch
+        >>> from course_utils.sampling import DPMSolverMultistepScheduler
+        >>> scheduler = DPMSolverMultistepScheduler(timestep_spacing="trailing")
+        >>> scheduler.set_timesteps(4)
+        >>> x = torch.randn(1, 3, 8, 8)
+        >>> for t in scheduler.timesteps:
+        ...     answer = torch.zeros_like(x)  # a network's
+        ...     x = scheduler.step(answer, t, x).prev_sample
+        >>> scheduler.timesteps.tolist()
+        [999, 749, 499, 249]
+
     Source:
         Lu et al. 2022, arXiv 2211.01095, Algorithm 2.
     """

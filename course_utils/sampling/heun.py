@@ -43,6 +43,13 @@ class HeunDiscreteScheduler(SigmaScheduler):
         TypeError: An option does not exist, or a number is not whole.
         ValueError: An option's value is unknown or out of range, or two do not go together.
 
+    Example:
+        >>> from course_utils.sampling import HeunDiscreteScheduler
+        >>> scheduler = HeunDiscreteScheduler(timestep_spacing="trailing")
+        >>> scheduler.set_timesteps(3)
+        >>> scheduler.timesteps.tolist()  # each but the first is asked for twice
+        [999.0, 666.0, 666.0, 332.0, 332.0]
+
     Source:
         Karras et al. 2022, arXiv 2206.00364, Algorithm 1.
     """

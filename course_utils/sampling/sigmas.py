@@ -38,6 +38,11 @@ def karras_sigmas(
         ValueError: n is below 1, the ends are not 0 < sigma_min < sigma_max, or rho is not
             above 0.
 
+    Example:
+        >>> from course_utils.sampling import karras_sigmas
+        >>> [round(sigma, 2) for sigma in karras_sigmas(5, 0.02, 80.0).tolist()]
+        [80.0, 21.07, 4.05, 0.47, 0.02]
+
     Source:
         Karras et al. 2022, arXiv 2206.00364, equation (5).
     """

@@ -45,6 +45,13 @@ class UniPCMultistepScheduler(MultistepScheduler):
         TypeError: An option does not exist, or a number is not whole.
         ValueError: An option's value is unknown or out of range, or two do not go together.
 
+    Example:
+        >>> from course_utils.sampling import UniPCMultistepScheduler
+        >>> scheduler = UniPCMultistepScheduler(use_karras_sigmas=True, sigma_max=80.0)
+        >>> scheduler.set_timesteps(4)
+        >>> [round(sigma, 2) for sigma in scheduler.sigmas.tolist()]
+        [80.0, 11.61, 0.8, 0.01, 0.0]
+
     Source:
         Zhao et al. 2023, arXiv 2302.04867, Algorithms 1 and 2.
     """
