@@ -7,6 +7,7 @@ diffusers runs for those who allow it with ``trust_remote_code=True``.
 
 import ast
 import inspect
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -15,7 +16,7 @@ import diffusers
 import torch
 from torch import nn
 
-from course_utils.models import UNet, layers, unet
+from course_utils.models import UNet, embedding, layers, unet
 from course_utils.models.base import count_given
 from course_utils.noise.process import NoiseScheduler
 from course_utils.sampling import DDIMScheduler, DDPMScheduler, FlowMatchEulerScheduler
@@ -34,6 +35,7 @@ _HEAD = """# The U-Net of the course From Noise to Butterflies, course-utils {ve
 # Licensed under the Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
 
 import inspect
+import re
 from typing import Any
 
 from diffusers.configuration_utils import FrozenDict
@@ -126,11 +128,13 @@ def network_code() -> str:
         Python, with a note of the licence. It is the package's own lines.
     """
     head = _HEAD.format(version=version("course-utils"))
-    rest = (_without_own_imports(inspect.getsource(module)) for module in (layers, unet))
+    rest = (_on_its_own(inspect.getsource(module)) for module in (layers, embedding, unet))
     return head + "\n\n".join([inspect.getsource(count_given), *rest])
 
 
-def _without_own_imports(source: str) -> str:
+def _on_its_own(source: str) -> str:
+    """Leave out what needs this package, namely imports of ours and the docstrings' examples."""
+    source = re.sub(r"^( *)Example:\n(?:\1    .*\n)+\n?", "", source, flags=re.M)
     lines = source.splitlines(keepends=True)
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("course_utils"):
