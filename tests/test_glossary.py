@@ -18,7 +18,8 @@ NAMES = [name for names in TERMS for name in names]
 EMPHASIS = {
     # "cosine" and "held-out" are in the glossary with the word that follows
     "01": {"once", "added", "between", "cosine", "held-out"},
-    "02": {"distribution", "small set", "to", "only the start", "noise", "picture", "weigh"},
+    "02": {"distribution", "small set", "noise", "picture", "class", "levels", "answer"}
+    | {"trace", "in one pixel"},
     "04": {"everything", "in a terminal", "noise", "once", "the", "whole"},
     "05": {"both", "how much noise", "learns", "mean", "not", "what is far", "what is near"},
     "03": {"for each picture", "of the same shape", "work"},
