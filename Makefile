@@ -67,6 +67,7 @@ clean:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install --requirement $(REQUIREMENTS)
+	$(BIN)/python -c "from course_utils.share.runtime import runtime; runtime()"
 	touch .venv/ready
 
 # A second environment on top of the first: Colab's versions hide the newer ones. (Not what those tell

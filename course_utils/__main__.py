@@ -16,6 +16,7 @@ COMMANDS = {
         "course_utils.metrics.classifier",
         "teach a network whose features judge pictures",
     ),
+    "export": ("course_utils.share.command", "write a network as ONNX, or as a web page"),
     "check": ("course_utils.check", "say what this environment has and lacks"),
 }
 """For each sub-command its module and what it does."""

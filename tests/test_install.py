@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 CHAPTER = ROOT / "book" / "01_unet2dmodel.ipynb"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = [name for extra in PROJECT["optional-dependencies"].values() for name in extra]
 
 
 def pins(file):
@@ -88,7 +89,9 @@ def test_requirements_are_exact_and_agree_with_the_constraints():
     wanted = [line for line in lines if line and not line.startswith(("#", "-"))]
     assert len(wanted) == len(exact)
     assert exact.items() <= all_of_it.items()
-    assert {named(r) for r in PROJECT["dependencies"]} <= set(exact)
+    needed = {named(r) for r in [*PROJECT["dependencies"], *EXTRAS]}
+    assert needed <= set(exact)
+    assert all(re.fullmatch(r"[\w-]+>=[\d.]+", name) for name in EXTRAS)  # nothing is capped
 
 
 # Programs and plugins: the file that runs each, and the words with which it does.
@@ -121,7 +124,8 @@ def test_nothing_in_the_requirements_is_unused():
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             if isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(node.module.split(".")[0])
-    for name in set(pins("requirements.txt")) - {named(r) for r in PROJECT["dependencies"]}:
+    needed = {named(r) for r in [*PROJECT["dependencies"], *EXTRAS]}
+    for name in set(pins("requirements.txt")) - needed:
         if name in RUN:
             file, words = RUN[name]
             assert words in (ROOT / file).read_text(), name

@@ -1,0 +1,126 @@
+"""The playground: where the networks of the gallery draw in the page.
+
+* The directive ``playground`` marks the place. What stands in it is for
+  readers whose browser cannot draw; the script takes its place.
+* The directive ``playground-sizes`` is a table of what a page loads.
+* Scripts, runtime and networks, as `course_utils.share.web` writes them
+  for anybody's page, go into ``_static``. Nothing of them is committed.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from course_utils.files import fingerprint, write_whole
+from course_utils.models import gallery
+from course_utils.share import onnx
+from course_utils.share.runtime import FILES, runtime
+from course_utils.share.web import PARTS, Drawable, drawable, write_parts
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASS = "course-playground"
+KEPT = ROOT / "_build" / ".onnx"
+
+
+@cache
+def networks() -> tuple[Drawable, ...]:
+    """The gallery's networks; their files are kept from build to build."""
+    return tuple(network(gallery.FOLDER / n) for n in gallery.names())
+
+
+def network(folder: Path) -> Drawable:
+    """One of them, exported if it or the exporter is new."""
+    about = torch.__version__.encode()
+    parts = [*sorted(folder.iterdir()), Path(onnx.__file__)]
+    file = KEPT / f"{folder.name}-{fingerprint(about, *parts)[:16]}.onnx"
+    known = file.read_bytes() if file.is_file() else None
+    found = drawable(folder, known=known)
+    if known is None:
+        write_whole(file, found.content)
+    return found
+
+
+class playground(nodes.General, nodes.Element):
+    """The place; its children are for those who cannot draw there."""
+
+
+def visit_playground(self: Any, node: playground) -> None:
+    """Open it, with what the page begins with."""
+    begins = f'data-network="{node["network"]}"'
+    self.body.append(f'<div class="{CLASS}" {begins}>\n')
+
+
+def depart_playground(self: Any, node: playground) -> None:
+    """Close it."""
+    self.body.append("</div>\n")
+
+
+class Playground(SphinxDirective):
+    """``{playground}``: a place to draw in, with words for the others."""
+
+    has_content = True
+    option_spec = {"network": directives.unchanged_required}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        """The place around what was written in it."""
+        node = playground(network=self.options["network"])
+        self.state.nested_parse(self.content, self.content_offset, node)
+        return [node]
+
+
+class Sizes(SphinxDirective):
+    """``{playground-sizes}``: what a page loads, in bytes."""
+
+    def run(self) -> list[nodes.Node]:
+        """The table."""
+        rows = [("what", "numbers in it", "megabytes")]
+        for found in networks():
+            count = sum(p.numel() for p in found.opened.model.parameters())
+            size = f"{len(found.content) / 1e6:.1f}"
+            rows.append((found.opened.name, f"{count:,}", size))
+        total = sum((runtime() / name).stat().st_size for name in FILES)
+        rows.append(("ONNX Runtime", "", f"{total / 1e6:.1f}"))
+        lines = ["| " + " | ".join(row) + " |" for row in rows]
+        lines.insert(1, "|---|--:|--:|")
+        node = nodes.Element()
+        self.state.nested_parse(StringList(lines), 0, node)
+        return node.children
+
+
+def add_scripts(
+    app: Sphinx,
+    page: str,
+    template: str,
+    context: dict[str, Any],
+    doctree: object,
+) -> None:
+    """Load script and style where a page has such a place."""
+    if f'class="{CLASS}"' in context.get("body", ""):
+        app.env.has_playground = True  # type: ignore[attr-defined]
+        app.add_js_file(f"{PARTS}/playground.js", type="module")
+        app.add_css_file(f"{PARTS}/playground.css")
+
+
+def write_files(app: Sphinx, exception: Exception | None) -> None:
+    """Put what the pages load into the book, if one of them loads it."""
+    asked = getattr(app.env, "has_playground", False)
+    if exception is None and app.builder.format == "html" and asked:
+        write_parts(Path(app.outdir) / "_static" / PARTS, networks())
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives and the files with Sphinx."""
+    html = (visit_playground, depart_playground)
+    app.add_node(playground, html=html)
+    app.add_directive("playground", Playground)
+    app.add_directive("playground-sizes", Sizes)
+    app.connect("html-page-context", add_scripts)
+    app.connect("build-finished", write_files, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
