@@ -217,6 +217,20 @@ def test_wide_formulas_and_tables_scroll_inside_themselves(browser, site, page):
     tab.context.close()
 
 
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_lines_of_code_fit_a_phone(browser, site, page):
+    tab, _ = open_page(browser, site, page, width=390)
+    for fold in tab.locator("article details").all():
+        fold.evaluate("one => { one.open = true }")
+    widths = tab.evaluate(
+        """() => [...document.querySelectorAll('article div.highlight pre')]
+            .map(one => [one.scrollWidth, one.clientWidth])"""
+    )
+    assert len(widths) > 20
+    assert [pair for pair in widths if pair[0] > pair[1] + 1] == []
+    tab.context.close()
+
+
 def test_the_buttons_of_a_film_are_large_enough_for_a_thumb(browser, site):
     tab, _ = open_page(browser, site, CHAPTERS[0], width=390)
     player = tab.locator(".course-player")
