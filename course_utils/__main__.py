@@ -11,6 +11,7 @@ from importlib import import_module
 
 COMMANDS = {
     "train": ("course_utils.training.command", "train a network; keep checkpoints and samples"),
+    "judge": ("course_utils.share.judged", "say how good the pictures of a folder are"),
     "exhibit": ("course_utils.share.exhibit", "put a finished overnight run into the gallery"),
     "extractor": (
         "course_utils.metrics.classifier",

@@ -55,6 +55,13 @@ def extractor(name: str, real: ImageTensors | None = None) -> Extractor:
         ValueError: There is no extractor of this name, or `real` is missing.
         ModuleNotFoundError: torch-fidelity is not installed.
         WeightsUnavailableError: Its weights could not be loaded.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.metrics import extractor
+        >>> eye = extractor("sprites-16")
+        >>> eye.name.split("@")[0], eye(torch.zeros(2, 3, 16, 16)).shape
+        ('sprites-16', torch.Size([2, 64]))
     """
     from course_utils.metrics import classifier, elsewhere
 

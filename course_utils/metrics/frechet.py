@@ -28,6 +28,14 @@ def frechet_distance(a: Features, b: Features) -> float:
     Source:
         Heusel et al. 2017, arXiv 1706.08500, eq. 6. Dowson and Landau 1982, "The Fréchet distance
         between multivariate normal distributions".
+
+    Example:
+        >>> import torch
+        >>> from course_utils.metrics import frechet_distance
+        >>> chance = torch.Generator().manual_seed(0)
+        >>> a = torch.randn(500, 4, generator=chance)
+        >>> round(frechet_distance(a, a + 1), 6)  # the means are 1 apart in each of 4
+        4.0
     """
     a, b = as_features(a=a, b=b)
     for name, features in (("a", a), ("b", b)):
@@ -81,6 +89,14 @@ def frechet_distance_at_infinity(
 
     Source:
         Chong and Forsyth 2020, arXiv 1911.07023, section 3, who take shares of the drawn set only.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.metrics import frechet_distance, frechet_distance_at_infinity
+        >>> chance = torch.Generator().manual_seed(0)
+        >>> a, b = torch.randn(2, 500, 8, generator=chance)
+        >>> frechet_distance_at_infinity(a, b) < frechet_distance(a, b)
+        True
     """
     a, b = as_features(a=a, b=b)
     check_count("points", points - 1)

@@ -37,6 +37,14 @@ def kernel_distance(
 
     Source:
         Bińkowski et al. 2018, arXiv 1801.01401, section 4; Gretton et al. 2012, lemma 6.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.metrics import kernel_distance
+        >>> a, b = torch.randn(2, 200, 8, generator=torch.Generator().manual_seed(0))
+        >>> mean, deviation = kernel_distance(a, b + 1)
+        >>> mean > 10 * deviation
+        True
     """
     a, b = as_features(a=a, b=b)
     fewest, wanted = min(len(a), len(b)), 2 if subset_size is None else max(2, subset_size)

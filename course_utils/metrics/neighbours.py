@@ -25,6 +25,16 @@ def nearest(images: Tensor, among: ImageTensors) -> tuple[Tensor, Tensor]:
         ValueError: The pictures differ in shape, or there are none to search.
 
     Chapter: 3, "Did it draw, or did it copy?".
+
+    Example:
+        >>> import torch
+        >>> from course_utils.data import ImageTensors
+        >>> from course_utils.metrics import nearest
+        >>> bytes_ = torch.tensor([0, 128, 255], dtype=torch.uint8).view(3, 1, 1, 1)
+        >>> among = ImageTensors(bytes_, torch.zeros(3, dtype=torch.int64), ("grey",))
+        >>> distance, found = nearest(torch.full((1, 1, 1, 1), 0.9), among)
+        >>> round(distance.item(), 2), found.item()
+        (0.1, 1.0)
     """
     if len(among) == 0 or images.shape[1:] != among.images.shape[1:]:
         raise ValueError(
@@ -57,6 +67,17 @@ def copy_score(images: Tensor, learned: ImageTensors, unseen: ImageTensors) -> f
         themselves.
 
     Chapter: 3, "Did it draw, or did it copy?".
+
+    Example:
+        >>> import torch
+        >>> from course_utils.data import ImageTensors
+        >>> from course_utils.metrics import copy_score
+        >>> bytes_ = torch.tensor([0, 50, 200, 250], dtype=torch.uint8).view(4, 1, 1, 1)
+        >>> labels = torch.zeros(2, dtype=torch.int64)
+        >>> learned = ImageTensors(bytes_[:2], labels, ("grey",))
+        >>> unseen = ImageTensors(bytes_[2:], labels, ("grey",))
+        >>> copy_score(learned.batch([0, 1])[0], learned, unseen)
+        1.0
     """
     if len(learned) != len(unseen):
         raise ValueError(
@@ -85,6 +106,14 @@ def precision_recall(drawn: Features, real: Features, k: int = 3) -> tuple[float
 
     Source:
         Kynkäänniemi et al. 2019, arXiv 1904.06991, eqs. 1 and 2.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.metrics import precision_recall
+        >>> real = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+        >>> precision, recall = precision_recall(real[:1].repeat(100, 1), real)
+        >>> precision, round(recall, 2)  # one real picture, a hundred times
+        (1.0, 0.01)
     """
     drawn, real = as_features(drawn=drawn, real=real)
     gaps = _gaps(drawn, real)
@@ -114,6 +143,14 @@ def density_coverage(drawn: Features, real: Features, k: int = 5) -> tuple[float
 
     Source:
         Naeem et al. 2020, arXiv 2002.09797, eqs. 3 and 4.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.metrics import density_coverage
+        >>> real = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+        >>> density, coverage = density_coverage(real + 50, real)  # far from all of them
+        >>> density, coverage
+        (0.0, 0.0)
     """
     drawn, real = as_features(drawn=drawn, real=real)
     inside = _gaps(drawn, real) <= _radii("real", real, k)

@@ -2,9 +2,10 @@
 
 `card` writes the page that tells what the model is, `folder` saves the model and looks whether it
 loads, `portable` turns what only this package has into what others have, `hub` sends the folder.
-`exhibit` puts a finished run into the gallery of `course_utils.models`. `opening` opens what others
-have saved, `onnx` writes it for other programs, `web` makes a page of it that calculates with
-`runtime`, and `command` does both from the shell. Taught in chapter 04_butterflies.
+`exhibit` puts a finished run into the gallery of `course_utils.models`, `judged` writes how good
+the pictures of a folder are. `opening` opens what others have saved, `onnx` writes it for other
+programs, `web` makes a page of it that calculates with `runtime`, and `command` does both from
+the shell. Taught in chapter 04_butterflies.
 """
 
 from course_utils.share.card import model_card

@@ -14,15 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from course_utils.data import ImageTensors, image_grid, load_images, prepare
 from course_utils.data.pixels import png
 from course_utils.files import spelled_out, write_whole
-from course_utils.metrics import PictureReader, copy_score, nearest
+from course_utils.metrics import Artist, PictureReader, draw, picture_scores
 from course_utils.models.gallery import CARD, FOLDER
-from course_utils.sampling import quick_scheduler, sample
 from course_utils.screen import tell
 from course_utils.training import Recipe, recipe
 from course_utils.training.checkpoints import checkpoints, read_checkpoint
@@ -73,11 +71,7 @@ class Judge:
             The shares that are read as asked, and that lie nearer to what was learned; and the
             median distance to the nearest picture that no network has seen.
         """
-        return {
-            "read_as_asked": self.reader.read(images, wanted).accuracy,
-            "copy_score": copy_score(images, self.learned, self.unseen),
-            "distance": nearest(images, self.unseen)[0].median().item(),
-        }
+        return picture_scores(images, wanted, self.unseen, self.learned, self.reader)
 
 
 def _drawn(chosen: Recipe, count: int, first: int) -> ImageTensors:
@@ -85,34 +79,6 @@ def _drawn(chosen: Recipe, count: int, first: int) -> ImageTensors:
     assert chosen.config.image_size is not None
     images = load_images(chosen.pictures, "drawn", count=count, first=first)
     return prepare(images, chosen.config.image_size, chosen.channels)
-
-
-def draw(model: Any, scheduler: Any, num_kinds: int, count: int) -> tuple[Tensor, list[int]]:
-    """Ask a network for as many of each kind, from the seeds 0, 1, 2, and so on.
-
-    Args:
-        model: The network.
-        scheduler: The one of its training.
-        num_kinds: How many kinds it knows.
-        count: How many pictures.
-
-    Returns:
-        The pictures, and the kinds they are to show.
-    """
-    wanted = [k % num_kinds for k in range(count)]
-    quick = quick_scheduler(scheduler)
-    parts = [
-        sample(
-            model,
-            quick,
-            seeds=range(at, min(at + 100, count)),
-            class_labels=wanted[at : at + 100],
-            num_inference_steps=STEPS,
-            progress=False,
-        ).images
-        for at in range(0, count, 100)
-    ]
-    return torch.cat(parts), wanted
 
 
 def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
@@ -153,7 +119,7 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
         for path in Path(part).iterdir():
             write_whole(goal / path.name, path.read_bytes())
     # Judged as it will be used: stored in half precision, calculated in single precision.
-    images, wanted = draw(model.float(), scheduler, len(judge.kinds), ASKED)
+    images, wanted = draw(Artist(model.float(), scheduler, judge.kinds), range(ASKED), STEPS)
     write_whole(goal / "samples.png", png(image_grid(images[:64])))
     card = _how_it_was_made(chosen, about, tensors["losses"]) | {
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -200,9 +166,9 @@ def spread(found: Sequence[Path]) -> list[Path]:
 def _on_the_way(chosen: Recipe, judge: Judge, path: Path) -> dict[str, float]:
     """The scores of a checkpoint, and the hours up to it."""
     about, tensors = read_checkpoint(path)
-    kinds = len(judge.kinds)
-    model = averaged_weights(chosen.model(kinds), tensors)
-    scores = judge.score(*draw(model, chosen.noise_scheduler(), kinds, ASKED_ON_THE_WAY))
+    model = averaged_weights(chosen.model(len(judge.kinds)), tensors)
+    artist = Artist(model, chosen.noise_scheduler(), judge.kinds)
+    scores = judge.score(*draw(artist, range(ASKED_ON_THE_WAY), STEPS))
     row = {"step": about["step"], "hours": about["seconds"] / 3600, **scores}
     print(row)
     return row

@@ -2,10 +2,10 @@
 
 Read it in this order: `config` (the numbers of a run, each a `setting`), `batches` (what happens
 at step k), `loss`, `loop` (which puts them together), `state` and `checkpoints` (what survives a
-crash), `folder` and `report` with `grids`, `tracking` and `fingerprint` (what is kept and
-shown), `stopping` (Ctrl-C), `distributed` (one process or many), `task` and `recipes` (a data set,
-a network and settings that go together), `command` (all of it from the shell), `cache` (trained
-once, used again).
+crash), `folder` and `report` with `grids`, `judging`, `tracking` and `fingerprint` (what is
+kept and shown), `stopping` (Ctrl-C), `distributed` (one process or many), `task` and `recipes`
+(a data set, a network and settings that go together), `command` (all of it from the shell),
+`cache` (trained once, used again).
 """
 
 from course_utils.training.batches import draw_batch, noise_and_levels, rows_of_step, seeded

@@ -106,6 +106,16 @@ class TrainingConfig:
     )
     """Where curves, grids and settings are sent to; None for nowhere."""
 
+    judge_every: int | None = setting(None, at_least=1, needs="tracker", may_change=True)
+    """Updates from one kernel distance to the next, which the tracker draws a curve of; None
+    for no such curve. Pictures tell what the loss does not."""
+
+    judge_batch_size: int = setting(200, at_least=3, may_change=True)
+    """Pictures drawn for one kernel distance; 200 tell a good network from a middling one."""
+
+    judge_by: str = setting("pixels", may_change=True)
+    """The extractor of its features, as `course_utils.metrics.extractor` knows them."""
+
     def __post_init__(self) -> None:
         kinds = get_type_hints(type(self))
         for field in fields(self):

@@ -28,9 +28,7 @@ def draw_samples(
     Source:
         crowsonkb/k-diffusion draws its demo grids from a generator of their own.
     """
-    count, classes = config.eval_batch_size, ema_model.config.num_class_embeds
-    if classes is not None and config.label_dropout > 0:
-        classes -= 1  # the last one stands for "no label"
+    count, classes = config.eval_batch_size, kinds_of(config, ema_model)
     steps = min(config.eval_inference_steps, noise_scheduler.config.num_train_timesteps)
     return sample(
         ema_model,
@@ -40,3 +38,17 @@ def draw_samples(
         num_inference_steps=steps,
         progress=False,
     ).images
+
+
+def kinds_of(config: TrainingConfig, model: Denoiser) -> int | None:
+    """How many kinds a network can be asked for.
+
+    Args:
+        config: Its `label_dropout` counts: with it, the last class stands for "no label".
+        model: The network.
+
+    Returns:
+        Their number; None for a network without classes.
+    """
+    classes: int | None = model.config.num_class_embeds
+    return classes - 1 if classes is not None and config.label_dropout > 0 else classes

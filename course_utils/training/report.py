@@ -32,6 +32,7 @@ from course_utils.training.config import TrainingConfig, check_same_run
 from course_utils.training.fingerprint import fingerprint
 from course_utils.training.folder import NAMES, RunFolder, probe_folder
 from course_utils.training.grids import draw_samples
+from course_utils.training.judging import OnTheWay
 from course_utils.training.state import Network, TrainingState
 
 
@@ -67,6 +68,7 @@ class Output:
         self.start: Path | None = None
         self.written: Path | None = None
         self.ema_model: Network | None = None
+        self.judge = OnTheWay(config, data) if config.judge_every else None
         self.failed: set[str] = set()
         self.started, self.seconds_before = time.monotonic(), 0.0
 
@@ -167,7 +169,10 @@ class Output:
         for every, action in (
             (self.config.save_model_steps, self.save),
             (self.config.save_image_steps, self._draw),
+            (self.config.judge_every, self._judge),
         ):
+            if every is None:
+                continue
             if state.step == self.config.num_steps or (every > 0 and state.step % every == 0):
                 if state.accelerator.is_main_process:
                     action(state)
@@ -206,6 +211,17 @@ class Output:
             self._on_the_side("log", lambda: tracking.log_grid(state, images, path))
 
         self._on_the_side("sample grid", draw)
+
+    def _judge(self, state: TrainingState) -> None:
+        """Send a kernel distance to the tracker."""
+
+        def measure() -> None:
+            assert self.judge is not None
+            self.ema_model = state.averaged(self.ema_model)
+            found = self.judge.measure(self.ema_model, self.noise_scheduler)
+            state.accelerator.log(found, step=state.step)
+
+        self._on_the_side("judgement", measure)
 
     def _on_the_side(self, what: str, action: Callable[[], None]) -> None:
         """Do what the training does not need. The first failure is told, and costs nothing else."""

@@ -54,7 +54,7 @@ def test_a_taught_extractor_is_as_its_lesson_says(name):
     now = lesson.pictures(classifier.SHOWN)
     assert about["pictures"] == now.digest, f"{name} is stale: the drawings have changed"
     assert about["kinds"] == list(now.names)
-    assert about["read_rightly"] > 0.97
+    assert about["read_rightly"] > 0.94
     assert (classifier.FOLDER / f"{name}.safetensors").stat().st_size < 300_000
 
 

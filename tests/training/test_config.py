@@ -35,6 +35,9 @@ WRONG = {
     "eval_batch_size": [0],
     "eval_inference_steps": [0],
     "tracker": ["mlflow", ""],
+    "judge_every": [0, -1, 2.5],
+    "judge_batch_size": [2, None, "many"],
+    "judge_by": ["", None, 3],
 }
 
 
@@ -106,19 +109,21 @@ def test_epochs_are_counted_as_the_tutorial_does():
 
 DECIDE = "num_steps image_size batch_size learning_rate num_warmup_steps max_grad_norm ema_decay "
 DECIDE += "loss min_snr_gamma label_dropout mixed_precision seed"
-ANOTHER = {"mixed_precision": "bf16", "loss": "l1", "tracker": "tensorboard", "output_dir": "b"}
+ANOTHER = {"mixed_precision": "bf16", "loss": "l1", "tracker": "wandb", "output_dir": "b"}
+ANOTHER |= {"judge_by": "sprites-16"}
+KEPT = {"output_dir": "a", "tracker": "tensorboard"}
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(TrainingConfig)])
 def test_a_run_is_resumed_with_the_same_settings_but_for_those_that_decide_nothing(name):
-    first = TrainingConfig(output_dir="a")
+    first = TrainingConfig(**KEPT)
     value = getattr(first, name)
     another = ANOTHER.get(name, 7 if value is None else not value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         another = value * 0.5 if isinstance(value, float) and value else value + 1
     if name == "label_dropout":
         another = 0.5
-    second = TrainingConfig(**({"output_dir": "a"} | {name: another}))
+    second = TrainingConfig(**(KEPT | {name: another}))
     assert second != first
     if name not in DECIDE.split():
         check_same_run(asdict(first), second)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from diffusers import DDIMScheduler, DDPMScheduler
 from PIL import Image
 
 from course_utils.data import image_grid, to_uint8
+from course_utils.metrics import Artist, draw, extractor, kernel_distance
 from course_utils.sampling import FlowMatchEulerScheduler, quick_scheduler, sample
 from course_utils.sampling import ddpm as schedulers
 from course_utils.training import loop
 from course_utils.training.grids import draw_samples
 from course_utils.training.tracking import TrackerError
-from tests.trainer import assert_same, network, settings, short_run
+from tests.trainer import assert_same, network, pictures, settings, short_run
 
 QUICK = {"eval_inference_steps": 2, "eval_batch_size": 4, "save_image_steps": 2}
 
@@ -168,6 +170,37 @@ def test_a_resumed_run_goes_on_with_the_same_curve(tmp_path, monkeypatch):
     curve = one(events(tmp_path / "logs"), "loss", "scalars").Scalars("loss")
     assert [point.step for point in curve] == [1, 2, 3, 4, 5, 6]
     assert [point.value for point in curve] == pytest.approx(run.losses, rel=1e-6)
+
+
+def test_tensorboard_gets_a_curve_of_kernel_distances_that_costs_no_chance(tmp_path):
+    judged = {"judge_every": 4, "judge_batch_size": 7, "tracker": "tensorboard"}
+    data = pictures(count=80)
+    run = short_run(output_dir=str(tmp_path), data=data, **judged | QUICK)
+    assert_same(run, short_run(data=data))
+    found = events(tmp_path / "logs")
+    tags = {tag for log in found.values() for tag in log.Tags()["scalars"]}
+    (tag,) = [t for t in tags if t.startswith("kernel_distance/pixels-48.")]
+    curve = one(found, tag, "scalars").Scalars(tag)
+    assert [point.step for point in curve] == [4, 6]
+    # The last point, made anew from what the run gives back.
+    eye = extractor("pixels", replace(data, flip=False))
+    images, _ = draw(Artist(run.ema_model, DDPMScheduler(), "abcdefghij"), range(7), 2)
+    chance = torch.Generator().manual_seed(0)
+    rows = torch.randperm(80, generator=chance)
+    real = eye(data.batch(rows, chance)[0])
+    mean, deviation = kernel_distance(eye(images), real)
+    assert curve[-1].value == pytest.approx(mean, rel=1e-3)
+    bars = one(found, tag, "scalars").Scalars(tag.replace("distance/", "distance_deviation/"))
+    assert bars[-1].value == pytest.approx(deviation, rel=1e-3)
+
+
+def test_a_judgement_without_a_tracker_or_with_what_does_not_fit_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="judge_every is 5; it must be None where tracker is None"):
+        settings(judge_every=5)
+    judged = {"judge_every": 2, "tracker": "tensorboard", "output_dir": str(tmp_path / "run")}
+    with pytest.raises(ValueError, match=r"sprites-16@\w+ takes \(N, 3, 16, 16\)"):
+        short_run(**judged, judge_by="sprites-16")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("tracker", ["wandb", "trackio"])
