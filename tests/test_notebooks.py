@@ -227,3 +227,38 @@ def test_chapter_1_tells_every_argument_of_unet2dmodel_and_its_default():
         shown = folded.get(told[name])
         shown = ast.literal_eval(told[name].strip("`")) if shown is None else shown
         assert shown == default, name
+
+
+SHARE_OR_FRACTION = re.compile(r"(?<![\d.,])(\d+(?:\.\d+)?) ?%|(?<![\d.,])(\d+\.\d+)(?![\d.]*\d)")
+NAMED = re.compile(r"(section|version|versions|eq\.|equation|and) \d[\d.]*|arXiv \d+\.\d+")
+
+
+def words_beside_cells(path):
+    """Prose and captions, without code, formulas and the tables of others' numbers."""
+    for cell in cells(path):
+        told = text(cell) if cell["cell_type"] == "markdown" else ""
+        told += cell["metadata"].get("mystnb", {}).get("figure", {}).get("caption", "")
+        told = re.sub(r"^\|.*$|```.*?```", "", told, flags=re.M | re.S)
+        yield cell["id"], NAMED.sub("", re.sub(r"\$[^$]*\$|`[^`]*`", "", told))
+
+
+@chapters
+def test_a_result_stands_in_no_sentence_unless_a_cell_holds_it(path):
+    """A percentage or a fraction in prose is a number that some cell sets, asserts or counts."""
+    held = set()
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(text(cell))):
+            if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+                held |= {node.value, node.value * 100, round(node.value / 1e6, 2)}
+                held |= {round(node.value / 1e6, 1), round(node.value, 3)}
+    for name, told in words_beside_cells(path):
+        for share, fraction in SHARE_OR_FRACTION.findall(told):
+            number = float(share or fraction)
+            assert any(abs(number - x) < 1e-9 for x in held), f"{name}: {number} is in no cell"
+
+
+@chapters
+def test_the_minutes_of_the_first_cell_are_those_that_the_last_one_promises(path):
+    told = re.search(r"\| `laptop` .* about (\d+) minutes on two idle cores", prose(path))
+    promised = re.search(r"promised=(\d+)", text(cells(path, "code")[-1]))
+    assert (told and told[1]) == (promised and promised[1])

@@ -1,0 +1,262 @@
+"""The checkers of the exercises: each passes the chapter's solution and refuses likely mistakes."""
+
+import ast
+import re
+from types import SimpleNamespace
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from torch.nn import functional as F
+
+from course_utils.models import ResidualBlock
+from tests.test_notebooks import CHAPTERS, cells, text
+
+
+def run(chapter, *ids, **given):
+    """The names that some cells of a chapter define, with what they need."""
+    path = next(path for path in CHAPTERS if path.stem.startswith(chapter))
+    code = {cell["id"]: text(cell) for cell in cells(path, "code")}
+    names = {"torch": torch, "F": F, "SimpleNamespace": SimpleNamespace, **given}
+    for name in ids:
+        exec(compile(code[name], name, "exec"), names)
+    return names
+
+
+def functions(chapter, name):
+    """The functions and classes alone of a cell: nothing is run."""
+    path = next(path for path in CHAPTERS if path.stem.startswith(chapter))
+    source = next(text(cell) for cell in cells(path, "code") if cell["id"] == name)
+    kept = [n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef | ast.Import)]
+    return "\n\n\n".join(ast.unparse(node) for node in kept)
+
+
+def spoiled(source, old, new):
+    """A solution with one thing wrong."""
+    assert source.count(old) >= 1, f"{old} is not in the solution"
+    return source.replace(old, new)
+
+
+def made(source, name, **given):
+    names = {"torch": torch, "F": F, **given}
+    exec(source, names)
+    return names[name]
+
+
+@pytest.mark.parametrize("chapter", ["01", "03", "04", "05"])
+def test_a_chapter_has_an_exercise_from_memory(chapter):
+    path = next(path for path in CHAPTERS if path.stem.startswith(chapter))
+    told = "\n".join(text(cell) for cell in cells(path, "markdown"))
+    assert re.search(r"^### Build: from memory, ", told, re.M)
+
+
+COSINE = diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
+LINEAR = diffusers.DDPMScheduler(num_train_timesteps=200)
+CHAPTER_1 = {
+    "ids": ("exercise-3-check", "exercise-4-check", "exercise-4-judge"),
+    "better_scheduler": COSINE,
+    "noise_scheduler": LINEAR,
+}
+
+
+def chapter_1():
+    given = dict(CHAPTER_1)
+    return run("01", *given.pop("ids"), **given)
+
+
+def test_chapter_1_takes_a_guess_that_is_right():
+    check = chapter_1()["check_guess"]
+    source = functions("01", "solution-3")
+    check(made(source, "guess_x0", better_scheduler=COSINE))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("alphas_cumprod[t]", "alphas_cumprod[400 + 0 * t]"),  # a level that stands in the code
+        ("alphas_cumprod[t]", "alphas_cumprod[t[:1]]"),  # one level for all
+        ("(1 - share).sqrt() * v", "(1 - share) * v"),
+        ("class_labels=labels", "class_labels=0 * labels"),
+        ("return", "pass #"),
+    ],
+)
+def test_chapter_1_refuses_a_guess_that_is_wrong(old, new):
+    source = spoiled(functions("01", "solution-3"), old, new)
+    with pytest.raises(AssertionError):
+        chapter_1()["check_guess"](made(source, "guess_x0", better_scheduler=COSINE))
+
+
+STEP = functions("01", "solution-4")
+
+
+def test_chapter_1_takes_six_moves():
+    check = chapter_1()["check_step"]
+    check(made(STEP, "train_step"))
+    last = STEP.replace("    optimizer.zero_grad()\n", "").replace(
+        "    optimizer.step()\n", "    optimizer.step()\n    optimizer.zero_grad()\n"
+    )
+    check(made(last, "train_step"))  # cleared after the step, as in the chapter
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("optimizer.zero_grad()", "pass"),
+        ("optimizer.step()", "pass"),
+        ("torch.randn_like(x0)", "torch.rand_like(x0)"),
+        ("torch.randint(count, (len(x0),), device=x0.device)", "torch.tensor(100).expand(len(x0))"),
+        ("torch.randint(count,", "torch.randint(50,"),
+        ("mse_loss(predicted, noise)", "mse_loss(predicted, x0)"),
+        ("network(noisy", "network(x0"),
+        ("class_labels=labels", "class_labels=labels.flip(0)"),
+        ("return loss.item()", "pass"),
+    ],
+)
+def test_chapter_1_refuses_a_move_that_is_missing_or_wrong(old, new):
+    with pytest.raises(AssertionError):
+        chapter_1()["check_step"](made(spoiled(STEP, old, new), "train_step"))
+
+
+SPLIT = functions("03", "solution-3")
+
+
+def test_chapter_3_takes_a_split_that_keeps_copies_together():
+    run("03", "exercise-3-check")["check_split"](made(SPLIT, "split"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[*groups, *alone]", "groups[:1]"),  # three are held out where seven fit
+        ("[*groups, *alone]", "[*groups]"),
+        ("[*groups, *alone]", "alone"),
+        ("<= count", "<= count + 1"),
+        ("row not in held", "row not in held[1:]"),
+        ("[*groups, *alone]", "[[row] for row in range(num_rows)]"),
+    ],
+)
+def test_chapter_3_refuses_a_split_that_tears_leaks_or_leaves_room(old, new):
+    with pytest.raises(AssertionError):
+        run("03", "exercise-3-check")["check_split"](made(spoiled(SPLIT, old, new), "split"))
+
+
+def chapter_3():
+    def build(channels):
+        torch.manual_seed(0)
+        return diffusers.UNet2DModel(
+            sample_size=16,
+            layers_per_block=1,
+            block_out_channels=channels,
+            down_block_types=("DownBlock2D",) * 2,
+            up_block_types=("UpBlock2D",) * 2,
+            norm_num_groups=4,
+        )
+
+    def generators(seeds):
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    return run(
+        "03",
+        "exercise-5-check",
+        build=build,
+        generators=generators,
+        DDPMPipeline=diffusers.DDPMPipeline,
+        DDPMScheduler=diffusers.DDPMScheduler,
+        np=np,
+    )
+
+
+WALK = functions("03", "solution-5")
+
+
+def test_chapter_3_takes_a_walk_back():
+    chapter_3()["check_walk"](made(WALK, "walk_back"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("generator=chance", "generator=chance[0]"),
+        (", generator=chance", ""),
+        ("manual_seed(seed)", "manual_seed(0)"),
+        ("set_timesteps(num_steps)", "set_timesteps(50)"),
+        (".prev_sample", ".pred_original_sample"),
+    ],
+)
+def test_chapter_3_refuses_a_walk_that_strays(old, new):
+    with pytest.raises(AssertionError):
+        chapter_3()["check_walk"](made(spoiled(WALK, old, new), "walk_back"))
+
+
+def chapter_4():
+    return run("04", "exercise-5-check", "exercise-5-judge", Accelerator=Accelerator)
+
+
+UPDATE = functions("04", "solution-5")
+
+
+def test_chapter_4_takes_an_update_in_parts():
+    chapter_4()["check_update"](made(UPDATE, "update_in_parts"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("accelerator.backward(loss_of(model, batch))", "loss_of(model, batch).backward()"),
+        ("if accelerator.sync_gradients", "if True"),  # clips parts
+        ("accelerator.clip_grad_norm_(model.parameters(), 1.0)", "pass"),
+        ("optimizer.zero_grad()", "pass"),
+        ("optimizer.step()", "optimizer.step(); lr_scheduler.step()"),
+        ("    lr_scheduler.step()", "    pass"),
+    ],
+)
+def test_chapter_4_refuses_an_update_that_is_another(old, new):
+    with pytest.raises(AssertionError):
+        chapter_4()["check_update"](made(spoiled(UPDATE, old, new), "update_in_parts"))
+
+
+def chapter_5(*ids):
+    return run("05", *ids, ResidualBlock=ResidualBlock)
+
+
+BLOCK, ATTEND = functions("05", "solution-5"), functions("05", "solution-4")
+
+
+def test_chapter_5_takes_a_block_and_an_attention_by_heart():
+    chapter_5("exercise-5-check")["check_forward"](made(BLOCK, "forward"))
+    chapter_5("exercise-4-check")["check_attend"](made(ATTEND, "attend"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("block.time(F.silu(time))", "block.time(time)"),
+        ("hidden + block.shortcut(x)", "hidden"),
+        ("hidden + block.shortcut(x)", "hidden + x if x.shape == hidden.shape else hidden"),
+        ("block.norm2(block.conv2(hidden))", "block.conv2(hidden)"),
+        ("F.silu(block.norm1(block.conv1(x)))", "block.norm1(block.conv1(x))"),
+    ],
+)
+def test_chapter_5_refuses_a_block_that_is_another(old, new):
+    with pytest.raises(AssertionError):
+        chapter_5("exercise-5-check")["check_forward"](made(spoiled(BLOCK, old, new), "forward"))
+
+
+def test_chapter_5_refuses_a_call_of_the_block_itself():
+    with pytest.raises(TypeError):
+        chapter_5("exercise-5-check")["check_forward"](lambda block, x, time: block(x, time))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (" / q.shape[-1] ** 0.5", ""),
+        ("scores - scores.amax(dim=-1, keepdim=True)", "scores"),
+        ("weights.sum(dim=-1, keepdim=True)", "weights.sum(dim=-2, keepdim=True)"),
+    ],
+)
+def test_chapter_5_refuses_an_attention_that_is_another(old, new):
+    with pytest.raises(AssertionError):
+        chapter_5("exercise-4-check")["check_attend"](made(spoiled(ATTEND, old, new), "attend"))
