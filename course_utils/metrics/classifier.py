@@ -195,7 +195,8 @@ def teach(name: str, folder: Path = FOLDER) -> dict[str, Any]:
         folder: Where the weights go.
 
     Returns:
-        How it was made: the lesson, its pictures, and the share of others that it reads rightly.
+        How it was made, which is the lesson, its pictures, and the share of others that it reads
+        rightly.
     """
     from safetensors.torch import save
 

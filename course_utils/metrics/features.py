@@ -48,7 +48,7 @@ def extractor(name: str, real: ImageTensors | None = None) -> Extractor:
         real: The pictures whose components ``"pixels"`` takes; for no other.
 
     Returns:
-        The extractor: called on pictures of shape (N, C, H, W), in [-1, 1], it gives features of
+        The extractor. Called on pictures of shape (N, C, H, W), in [-1, 1], it gives features of
         shape (N, D); ``name`` is its name with a version.
 
     Raises:

@@ -27,8 +27,8 @@ def kernel_distance(
         seed: Decides which.
 
     Returns:
-        The distance, and its deviation: over all pairs its standard error, found by leaving out
-        one picture at a time (for sets that are alike up to 1.5 times too large); over subsets
+        The distance, and its deviation. Over all pairs that is its standard error, found by
+        leaving out one picture at a time (for sets that are alike up to 1.5 times too large); over subsets
         their spread. Sets that are alike have a distance around 0, as often below as above.
 
     Raises:

@@ -134,7 +134,7 @@ def density_coverage(drawn: Features, real: Features, k: int = 5) -> tuple[float
         k: Which neighbour of a real picture its ball reaches to.
 
     Returns:
-        Density, in how many balls of real pictures a drawn one lies, divided by k: about 1 for
+        Density, in how many balls of real pictures a drawn one lies, divided by k, about 1 for
         sets that are alike, and not bounded by it; and coverage, the share of real pictures
         whose ball holds a drawn one, in [0, 1].
 
