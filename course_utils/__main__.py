@@ -12,6 +12,7 @@ from importlib import import_module
 COMMANDS = {
     "train": ("course_utils.training.command", "train a network; keep checkpoints and samples"),
     "judge": ("course_utils.share.judged", "say how good the pictures of a folder are"),
+    "sample": ("course_utils.sampling.command", "draw with a network of the gallery"),
     "exhibit": ("course_utils.share.exhibit", "put a finished overnight run into the gallery"),
     "extractor": (
         "course_utils.metrics.classifier",

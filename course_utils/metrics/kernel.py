@@ -28,8 +28,9 @@ def kernel_distance(
 
     Returns:
         The distance, and its deviation. Over all pairs that is its standard error, found by
-        leaving out one picture at a time (for sets that are alike up to 1.5 times too large); over subsets
-        their spread. Sets that are alike have a distance around 0, as often below as above.
+        leaving out one picture at a time (for sets that are alike up to 1.5 times too large);
+        over subsets their spread. Sets that are alike have a distance around 0, as often below as
+        above.
 
     Raises:
         ValueError: A set has fewer than two pictures or fewer than a subset, or the features do

@@ -3,7 +3,8 @@
 `loop` has `sample`, which works with every scheduler here and with diffusers'. Each scheduler is
 one file: `ddpm`, `ddim`, `flow`; `base` is what they share, `diffusion` what the first two do.
 For few steps there are `heun`, `dpm_solver` and `unipc`, which share `sigmas`. `guidance` lets
-labels count for more. Taught in chapters 02_schedulers and 05_flowers.
+labels count for more, `command` draws from the shell. Taught in chapters 02_schedulers and
+05_flowers.
 """
 
 from course_utils.sampling.base import SamplingScheduler, StepOutput
