@@ -9,6 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from course_utils.noise.schedules import inference_timesteps
+from course_utils.noise.targets import predicted_x0_and_noise
 from course_utils.sampling.base import StepOutput
 from course_utils.sampling.sigmas import SigmaScheduler, rates_of
 from course_utils.validate import check_count, check_same_shape
@@ -103,9 +104,7 @@ class HeunDiscreteScheduler(SigmaScheduler):
         """
         level = self._level(timestep)
         sigma = self._sigmas[level]
-        signal_rate, _ = rates_of(sigma)
-        x0 = self._guess(model_output, sample * signal_rate, sigma)
-        direction = (sample - x0) / sigma  # lines 4 and 7: dx/dσ
+        x0, direction = self._look(model_output, sample, sigma)  # lines 4 and 7
         if self._first_look is None:
             start, sigma_next = sample, self._sigmas[level + 1]
             if sigma_next > 0:
@@ -118,6 +117,19 @@ class HeunDiscreteScheduler(SigmaScheduler):
             sigma, sigma_next, self._first_look = sigma_before, sigma, None
         prev_sample = start + (sigma_next - sigma) * direction  # lines 5 and 8
         return StepOutput(prev_sample, x0) if return_dict else (prev_sample, x0)
+
+    def _look(self, model_output: Tensor, sample: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        """The clean picture as the network sees it, and dx/dσ = (x - x0)/σ, which is the noise."""
+        check_same_shape("model_output", model_output, "sample", sample)
+        kind, (signal_rate, noise_rate) = self.config.prediction_type, rates_of(sigma)
+        x0, noise = predicted_x0_and_noise(
+            kind, model_output, sample * signal_rate, signal_rate, noise_rate
+        )
+        if not self.config.clip_sample:
+            return x0, noise
+        limit = self.config.clip_sample_range
+        x0 = x0.clamp(-limit, limit)
+        return x0, (sample - x0) / sigma
 
     @property
     def init_noise_sigma(self) -> float:  # type: ignore[override]
@@ -179,10 +191,6 @@ class HeunDiscreteScheduler(SigmaScheduler):
     def _calls(self, timesteps: Tensor) -> Tensor:
         """Every timestep but the first twice: it ends one step and begins the next."""
         return torch.cat([timesteps[:1], timesteps[1:].repeat_interleave(2)])
-
-    def _in_range(self, x0: Tensor) -> Tensor:
-        limit = self.config.clip_sample_range
-        return x0.clamp(-limit, limit) if self.config.clip_sample else x0
 
     def _forget(self) -> None:
         self._first_look = None
