@@ -22,6 +22,7 @@ EMPHASIS = {
     | {"trace", "in one pixel"},
     "04": {"everything", "in a terminal", "noise", "once", "the", "whole"},
     "05": {"both", "how much noise", "learns", "mean", "not", "what is far", "what is near"},
+    "07": {"noise found anew", "nothing clipped"},
     "03": {"for each picture", "of the same shape", "work"},
 }
 

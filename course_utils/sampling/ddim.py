@@ -153,7 +153,8 @@ def quick_scheduler(noise_scheduler: NoiseScheduler) -> SamplingScheduler:
         noise_scheduler: Ours or diffusers'. Flow matching is quick already and is copied.
 
     Returns:
-        A new scheduler that starts at the last noise level.
+        A new scheduler that starts at the last noise level and clips no guess: where a clipped
+        guess is put together with the network's own noise, guidance goes astray (chapter 7).
 
     Example:
         >>> from course_utils.sampling import DDPMScheduler, quick_scheduler
@@ -170,4 +171,5 @@ def quick_scheduler(noise_scheduler: NoiseScheduler) -> SamplingScheduler:
         trained_betas=noise_scheduler.betas.tolist(),  # type: ignore[attr-defined]
         prediction_type=noise_scheduler.config.prediction_type,
         timestep_spacing="trailing",
+        clip_sample=False,
     )

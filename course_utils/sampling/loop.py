@@ -1,8 +1,6 @@
 """From noise to pictures: the sampling loop, for schedulers of ours and of diffusers."""
 
-import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +8,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from course_utils.models.base import Denoiser, dtype_of, height_and_width
+from course_utils.models.base import Denoiser
 from course_utils.sampling.base import SamplingScheduler
-from course_utils.sampling.guidance import check_guidance, guided_answer
-from course_utils.validate import check_whole
+from course_utils.sampling.guidance import Guidance
+from course_utils.sampling.labels import Wish
+from course_utils.sampling.walk import Walk
+from course_utils.validate import check_same_shape
 
 
 @dataclass(frozen=True)
@@ -35,78 +35,18 @@ class Samples:
     predictions: list[Tensor] = field(default_factory=list)
 
 
-def initial_noise(
-    shape: Sequence[int], seeds: Sequence[int]
-) -> tuple[Tensor, list[torch.Generator]]:
-    """Pure noise for each picture, from a seed of its own.
-
-    One generator per picture makes a picture depend on its seed alone, not on how many
-    others are drawn beside it.
-
-    Args:
-        shape: Shape of one picture, (C, H, W).
-        seeds: One seed for each of N pictures.
-
-    Returns:
-        Standard normal noise of shape (N, C, H, W) on the CPU, and the N generators, ready
-        to give the noise of the steps that follow.
-
-    Example:
-        >>> from course_utils.sampling import initial_noise
-        >>> noise, generators = initial_noise((3, 16, 16), seeds=[0, 1])
-        >>> alone, _ = initial_noise((3, 16, 16), seeds=[1])
-        >>> noise.shape, bool((noise[1] == alone[0]).all())
-        (torch.Size([2, 3, 16, 16]), True)
-
-    Source:
-        The habit of NVlabs/edm2 (arXiv 2312.02696), which samples by one seed per picture.
-
-    Chapter: 1, "Sampling".
-    """
-    generators = [torch.Generator().manual_seed(_seed(seed)) for seed in seeds]
-    noise = [torch.randn(tuple(shape), generator=generator) for generator in generators]
-    return torch.stack(noise), generators
-
-
-def _seed(seed: Any) -> int:
-    """One of the seeds, as a number that a generator takes."""
-    number = check_whole("a seed", seed)
-    if not -(2**63) <= number < 2**64:
-        raise ValueError(f"a seed is {number}; use whole numbers from 0 up to 2**64 - 1.")
-    return number
-
-
-def _check(model: Denoiser, class_labels: Sequence[int] | None, seeds: Sequence[int]) -> None:
-    """Refuse what would fail later with a message that does not name the cause."""
-    num_classes = model.config.num_class_embeds
-    for name, given in (("seeds", seeds), ("class_labels", class_labels)):
-        if given is not None and not (hasattr(given, "__len__") and hasattr(given, "__iter__")):
-            raise TypeError(f"{name} is {given!r}; give a list with one for each picture.")
-    if len(seeds) == 0:
-        raise ValueError("seeds is empty; give one seed for each picture you want.")
-    if num_classes is None and class_labels is not None:
-        raise ValueError("class_labels were given, but the model was built without classes.")
-    if num_classes is None:
-        return
-    if class_labels is None or len(class_labels) != len(seeds):
-        found = "none" if class_labels is None else len(class_labels)
-        raise ValueError(f"The model wants one label per picture: {len(seeds)}, not {found}.")
-    numbers = [check_whole("a label in class_labels", label) for label in class_labels]
-    wrong = [label for label in numbers if not 0 <= label < num_classes]
-    if wrong:
-        raise ValueError(f"class_labels holds {wrong[0]}; labels run from 0 to {num_classes - 1}.")
-
-
 @torch.inference_mode()
 def sample(
     model: Denoiser,
     noise_scheduler: SamplingScheduler,
     *,
-    seeds: Sequence[int],
-    class_labels: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+    noise: Tensor | None = None,
+    class_labels: Sequence[Wish] | None = None,
     num_inference_steps: int = 50,
     guidance_scale: float = 1.0,
     no_label: int | None = None,
+    guidance: Guidance | None = None,
     keep_steps: bool = False,
     progress: bool = True,
 ) -> Samples:
@@ -117,13 +57,16 @@ def sample(
             ``config.in_channels``, ``config.sample_size`` and ``config.num_class_embeds``. It may
             be in half precision; the steps between its calls are made in float32 all the same.
         noise_scheduler: A scheduler with ``set_timesteps``, ``timesteps`` and ``step``.
-        seeds: One seed for each of N pictures. A picture depends on its own seed, not on N.
-        class_labels: One label for each picture, in [0, num_class_embeds); None for a
-            network without classes.
+        seeds: One seed for each of N pictures. A picture depends on its own seed, not on N. With
+            `noise` they are for the noise that a scheduler adds on the way; None for 0, 1, 2 …
+        noise: Where to start, standard normal, shape (N, C, H, W); None for the seeds' own.
+        class_labels: For each picture a label in [0, num_class_embeds), or a mixture such as
+            ``{0: 0.5, 3: 0.5}``; None for a network without classes.
         num_inference_steps: How many noise levels to visit, from 1 to the scheduler's T.
         guidance_scale: How much the labels count, from 0; 1 for the network as it is. Any other
-            value asks it twice at each level, with the label and without.
+            value asks it at each level with the label and without, in one call.
         no_label: The label that stands for "no label"; only guidance wants it.
+        guidance: Guidance of another kind, in place of the two before.
         keep_steps: Whether to keep every x_t and every guess of x0, for a film strip.
         progress: Whether to show a progress bar.
 
@@ -132,8 +75,8 @@ def sample(
 
     Raises:
         TypeError: A seed, a label or the number of steps is not a whole number.
-        ValueError: No seeds; labels missing, too many, out of range, or not wanted; more
-            steps than the scheduler has; a guidance that cannot be.
+        ValueError: No seeds; labels missing, too many, out of range, or not wanted; noise of
+            another shape; more steps than the scheduler has; a guidance that cannot be, or two.
 
     Example:
         >>> from course_utils.models import gallery
@@ -156,25 +99,20 @@ def sample(
 
     Chapter: 1, "Sampling".
     """
-    _check(model, class_labels, seeds)
-    check_guidance(model, guidance_scale, no_label)
-    device = next(model.parameters()).device
-    height, width = height_and_width(model.config.sample_size)
-    noise, generators = initial_noise((model.config.in_channels, height, width), seeds)
-    labels = None if class_labels is None else torch.tensor([*map(int, class_labels)]).to(device)
-    noise_scheduler.set_timesteps(num_inference_steps)
-    # Schedulers that count in sigma start from stronger noise, and show the network less of it.
-    dtype = dtype_of(model)
-    x = noise.to(device, torch.promote_types(dtype, torch.float32))  # steps need it
-    x = x * getattr(noise_scheduler, "init_noise_sigma", 1.0)
-    shown = getattr(noise_scheduler, "scale_model_input", lambda sample, timestep: sample)
-    fresh = _takes_generators(noise_scheduler, generators)
+    if guidance is None:
+        guidance = Guidance(guidance_scale, no_label)
+    elif guidance_scale != 1 or no_label is not None:
+        raise ValueError("guidance was given beside guidance_scale or no_label; put all into it.")
+    given = () if noise is None else range(len(noise))
+    seeds = given if seeds is None else seeds
+    walk = Walk(model, noise_scheduler, num_inference_steps, seeds, class_labels, guidance)
+    if noise is not None:
+        check_same_shape("noise", noise, "what the network draws", walk.noise)
+    x = walk.start(walk.noise if noise is None else noise)
     steps, predictions = [x.cpu()], []
-    with _evaluating(model):
+    with walk.evaluating():
         for t in tqdm(noise_scheduler.timesteps, desc="sampling", disable=not progress):
-            seen = shown(x, t).to(dtype)
-            model_output = guided_answer(model, seen, t, labels, guidance_scale, no_label)
-            out = noise_scheduler.step(model_output.to(x.dtype), t, x, **fresh)
+            out = walk.step(x, t)
             x = out.prev_sample
             if keep_steps:
                 steps.append(x.cpu())
@@ -182,23 +120,6 @@ def sample(
     images = x.float().clamp(-1, 1).cpu()
     timesteps = noise_scheduler.timesteps.tolist()
     return Samples(images, timesteps, steps if keep_steps else [], predictions)
-
-
-@contextmanager
-def _evaluating(model: Denoiser) -> Iterator[None]:
-    """A network in evaluation mode; afterwards, failed or not, it is in the mode it was in."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
-
-
-def _takes_generators(noise_scheduler: SamplingScheduler, generators: list[Any]) -> dict[str, Any]:
-    """The generators, for a scheduler that adds fresh noise; others have no place for them."""
-    takes = "generator" in inspect.signature(noise_scheduler.step).parameters
-    return {"generator": generators} if takes else {}
 
 
 def _guess_of(out: Any, noise_scheduler: SamplingScheduler) -> Tensor:
