@@ -28,7 +28,7 @@ def extension(name):
 
 # Tests that start processes, environments or long runs, by the names of their files.
 SLOW = ("test_check", "test_checkpoints", "test_command", "test_folder", "test_hub")
-SLOW += ("test_install", "test_onnx", "test_web")
+SLOW += ("test_install", "test_onnx", "test_playground", "test_web")
 
 
 def pytest_collection_modifyitems(items):

@@ -28,7 +28,10 @@ from course_utils.share.runtime import FILES, LICENCE, SCRIPTS, runtime
 PARTS = "playground"
 """The folder of a page that holds all but the page itself."""
 
-PAGE_SCRIPTS = ("playground.js", "choices.js", "easel.js", "worker.js", "sampling.js")
+PAGE_SCRIPTS = (
+    *("playground.js", "choices.js", "easel.js", "elements.js"),
+    *("worker.js", "sampling.js", "generator.js"),
+)
 STYLE = "playground.css"
 
 MOST_PARAMETERS = 25_000_000

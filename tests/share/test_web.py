@@ -97,7 +97,7 @@ def test_the_noise_of_a_seed_is_pytorchs(browser, page, size):
 def test_nothing_is_loaded_until_draw_is_pressed(browser, page):
     tab, asked, _ = opened(browser, page)
     before = {url.removeprefix(f"{page}/").split("#")[0] for url in asked}
-    scripts = {"playground.js", "choices.js", "easel.js", "sampling.js", "networks.js"}
+    scripts = {*PAGE_SCRIPTS, "networks.js"} - {"worker.js"}
     wanted = {"index.html", "playground/playground.css", *(f"playground/{s}" for s in scripts)}
     assert before == wanted
     told = tab.locator(".cost").inner_text()

@@ -79,6 +79,33 @@ export function labels_of(network, kind, count) {
   return Array.from({ length: count }, (_, k) => (kind === "each" ? k % network.labels.length : one));
 }
 
+function kind_of({ kind }, network, k) {
+  if (kind === "each") return network.labels[k % network.labels.length];
+  return kind === "none" || !kind ? "no kind asked for" : kind;
+}
+
+/** One of the sixteen pictures in words, for those who do not see it. */
+export function words_of(choices, network, k) {
+  const { from, seed, other } = choices;
+  const between = `${k} of 15 on the way from seed ${seed} to seed ${other}`;
+  const way = { between, gap: `seed ${seed + 1 + k}` };
+  return `Picture ${k + 1}: ${kind_of(choices, network, k)}, ${way[from] ?? `seed ${seed + k}`}`;
+}
+
+/** All sixteen in words. */
+export function told_of(choices, network) {
+  const { from, kind, seed, other } = choices;
+  const each = kind === "each";
+  const kinds = each ? `${network.labels.join(", ")} in turn` : kind_of(choices, network, 0);
+  const ways = {
+    noise: `seeds ${seed} to ${seed + 15}`,
+    between: `on the way from seed ${seed} to seed ${other}`,
+    scribble: `from the scribble, seeds ${seed} to ${seed + 15}`,
+    gap: `the gap filled in sixteen ways, seeds ${seed + 1} to ${seed + 16}`,
+  };
+  return `sixteen pictures by ${network.name}, ${kinds}, ${ways[from]}`;
+}
+
 /** A scribble or a mask as letters and how often each comes: "a40b3a20". */
 export function runs_of(cells) {
   let text = "";

@@ -3,12 +3,12 @@
 // Until then it holds a sentence and pictures, which stay where this script cannot run: without
 // scripts, without WebAssembly, or in a page that was opened as a file.
 
-import { BEGINNINGS, cells_of, kinds_of, labels_of, read_choices, runs_of, solvers_of, write_choices } from "./choices.js";
+import { BEGINNINGS, cells_of, kinds_of, labels_of, read_choices, runs_of, solvers_of, told_of, words_of, write_choices } from "./choices.js";
 import { COLOUR_NAMES, Easel } from "./easel.js";
+import { fill, label, make, megabytes, select } from "./elements.js";
 import { networks, runtime_bytes } from "./networks.js";
 
 const COUNT = 16;
-const MEGABYTE = 1e6;
 let panels = 0;
 
 class Panel {
@@ -138,7 +138,11 @@ class Panel {
       before.mask = "";
     }
     const told = { ...before, [name]: typed ? Number(part.value) : part.value };
-    if (name === "network") Object.assign(told, { scribble: "", mask: "" });
+    if (name === "network") {
+      Object.assign(told, { scribble: "", mask: "" });
+      this.drawn = null; // those are by another network, of another size
+      this.pictures.hidden = true;
+    }
     this.choices = read_choices(new URLSearchParams(told).toString(), networks);
     this.show_choices(name === "strength");
   }
@@ -265,12 +269,12 @@ class Panel {
       for (let k = 0; k < COUNT; k++) {
         this.put(this.canvases[k], sample, k);
         this.put(this.guesses[k], guess, k);
-        this.radios[k].ariaLabel = this.words(k);
+        this.radios[k].ariaLabel = words_of(this.asked, this.network, k);
       }
       this.choose_picture(this.radios.findIndex((radio) => radio.checked));
     }
     if (last) {
-      this.status.textContent = `Drawn: ${this.told()}. ${of} step${of > 1 ? "s" : ""} of ${this.asked.solver}, ${milliseconds.toFixed(0)} milliseconds each.`;
+      this.status.textContent = `Drawn: ${told_of(this.asked, this.network)}. ${of} step${of > 1 ? "s" : ""} of ${this.asked.solver}, ${milliseconds.toFixed(0)} milliseconds each.`;
       this.finish("done");
     }
   }
@@ -291,36 +295,12 @@ class Panel {
     canvas.getContext("2d").putImageData(image, 0, 0);
   }
 
-  kind_of(k) {
-    const { kind } = this.asked;
-    if (kind === "each") return this.network.labels[k % this.network.labels.length];
-    return kind === "none" || !kind ? "no kind asked for" : kind;
-  }
-
-  words(k) {
-    const { from, seed, other } = this.asked;
-    const way = { between: `${k} of 15 on the way from seed ${seed} to seed ${other}`, gap: `seed ${seed + 1 + k}` };
-    return `Picture ${k + 1}: ${this.kind_of(k)}, ${way[from] ?? `seed ${seed + k}`}`;
-  }
-
-  told() {
-    const { from, kind, seed, other, network } = this.asked;
-    const kinds = kind === "each" ? `${this.network.labels.join(", ")} in turn` : this.kind_of(0);
-    const ways = {
-      noise: `seeds ${seed} to ${seed + 15}`,
-      between: `on the way from seed ${seed} to seed ${other}`,
-      scribble: `from the scribble, seeds ${seed} to ${seed + 15}`,
-      gap: `the gap filled in sixteen ways, seeds ${seed + 1} to ${seed + 16}`,
-    };
-    return `sixteen pictures by ${network}, ${kinds}, ${ways[from]}`;
-  }
-
   choose_picture(k) {
     this.radios[k].checked = true;
     this.slide.value = k;
-    this.slide.ariaValueText = this.words(k);
+    this.slide.ariaValueText = words_of(this.asked, this.network, k);
     if (this.drawn) this.put(this.large, this.drawn, k);
-    this.large.ariaLabel = this.words(k);
+    this.large.ariaLabel = words_of(this.asked, this.network, k);
   }
 
   download() {
@@ -337,37 +317,6 @@ class Panel {
       setTimeout(() => URL.revokeObjectURL(link.href));
     });
   }
-}
-
-// ---- elements --------------------------------------------------------------------------------
-
-function make(tag, properties = {}, children = []) {
-  const element = Object.assign(document.createElement(tag), properties);
-  if (properties.role) element.setAttribute("role", properties.role);
-  element.append(...children.filter(Boolean));
-  return element;
-}
-
-let labels = 0;
-
-function label(text, part, where = "before") {
-  part.id = `playground-part-${(labels += 1)}`;
-  const words = make("label", { htmlFor: part.id }, [text]);
-  return make("div", { className: `labelled ${where}` }, where === "before" ? [words, part] : [part, words]);
-}
-
-function select(options) {
-  const part = make("select");
-  fill(part, options);
-  return part;
-}
-
-function fill(part, options) {
-  part.replaceChildren(...options.map(([value, text]) => make("option", { value }, [text])));
-}
-
-function megabytes(bytes) {
-  return (bytes / MEGABYTE).toFixed(1);
 }
 
 if (typeof WebAssembly === "object" && typeof DecompressionStream === "function" && typeof Worker === "function") {
