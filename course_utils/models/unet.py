@@ -232,9 +232,9 @@ def _levels(timestep: Tensor | float, sample: Tensor) -> Tensor:
 def _one_for_each(name: str, values: Tensor | float, sample: Tensor) -> Tensor:
     """One value for all pictures, or one for each, as shape (N,) beside the pictures."""
     values = torch.as_tensor(values, device=sample.device)
-    if values.ndim > 1 or values.numel() not in (1, len(sample)):
+    if values.ndim > 1 or values.numel() not in (1, sample.shape[0]):
         raise ValueError(
-            f"{name} has shape {tuple(values.shape)}; give one for all {len(sample)} pictures or "
+            f"{name} has shape {tuple(values.shape)}; give one for all {sample.shape[0]} pictures or "
             "one for each."
         )
-    return values.reshape(-1).expand(len(sample))
+    return values.reshape(-1).expand(sample.shape[0])
