@@ -234,7 +234,7 @@ def _one_for_each(name: str, values: Tensor | float, sample: Tensor) -> Tensor:
     values = torch.as_tensor(values, device=sample.device)
     if values.ndim > 1 or values.numel() not in (1, sample.shape[0]):
         raise ValueError(
-            f"{name} has shape {tuple(values.shape)}; give one for all {sample.shape[0]} pictures or "
-            "one for each."
+            f"{name} has shape {tuple(values.shape)}; give one for all "
+            f"{sample.shape[0]} pictures or one for each."
         )
     return values.reshape(-1).expand(sample.shape[0])

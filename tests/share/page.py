@@ -82,7 +82,7 @@ def scheduler_of(trained, solver, guidance=1.0):
     if solver == "DDPM":
         return DDPMScheduler(**told, **clip, variance_type=config.variance_type)
     if solver == "DDIM":
-        return DDIMScheduler(**told, **clip)
+        return DDIMScheduler(**told, clip_sample=False)
     return DPMSolverMultistepScheduler(**told)
 
 

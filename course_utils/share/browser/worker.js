@@ -102,9 +102,9 @@ function asked({ ort, settings, session }, size, watch) {
   };
 }
 
-/** Clipping a guess and guidance do not go together: what is clipped is what guidance adds. */
+/** As quick_scheduler, DDIM clips no guess; DDPM does as in training, but not what guidance adds. */
 function scheduler_of(settings, choices) {
-  const clip_sample = settings.scheduler.clip_sample && choices.guidance === 1;
+  const clip_sample = settings.scheduler.clip_sample && choices.solver === "DDPM" && choices.guidance === 1;
   const scheduler = new SCHEDULERS[choices.solver]({ ...settings.scheduler, clip_sample });
   scheduler.set_timesteps(choices.steps);
   return scheduler;
