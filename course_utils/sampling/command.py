@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from PIL import Image
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = tyro.cli(Options, prog="python -m course_utils sample", args=list(arguments))
     seeds = read_seeds(options.seeds)
-    artist = gallery.load(options.network)
+    artist: Any = gallery.load(options.network)  # diffusers' classes, which mypy finds too wide
     out = spelled_out("--out", options.out)
     run = sample(
         artist.model,
