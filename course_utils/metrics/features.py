@@ -56,6 +56,8 @@ def extractor(name: str, real: ImageTensors | None = None) -> Extractor:
         ModuleNotFoundError: torch-fidelity is not installed.
         WeightsUnavailableError: Its weights could not be loaded.
 
+    Chapter: 6, "What do we compare pictures by?".
+
     Example:
         >>> import torch
         >>> from course_utils.metrics import extractor

@@ -29,6 +29,8 @@ def frechet_distance(a: Features, b: Features) -> float:
         Heusel et al. 2017, arXiv 1706.08500, eq. 6. Dowson and Landau 1982, "The Fréchet distance
         between multivariate normal distributions".
 
+    Chapter: 6, "How far apart are two clouds of points?".
+
     Example:
         >>> import torch
         >>> from course_utils.metrics import frechet_distance
@@ -89,6 +91,8 @@ def frechet_distance_at_infinity(
 
     Source:
         Chong and Forsyth 2020, arXiv 1911.07023, section 3, who take shares of the drawn set only.
+
+    Chapter: 6, "How many pictures does it take?".
 
     Example:
         >>> import torch

@@ -125,6 +125,8 @@ def judge(
         Error bars over sets, and floors of real against real: Naeem et al. 2020, arXiv
         2002.09797, section 4; Chong and Forsyth 2020, arXiv 1911.07023.
 
+    Chapter: 6, "Can we break the measures?".
+
     Example:
         >>> import torch
         >>> from course_utils.data import ImageTensors

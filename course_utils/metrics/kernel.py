@@ -39,6 +39,8 @@ def kernel_distance(
     Source:
         Bińkowski et al. 2018, arXiv 1801.01401, section 4; Gretton et al. 2012, lemma 6.
 
+    Chapter: 6, "How far apart are two clouds of points?".
+
     Example:
         >>> import torch
         >>> from course_utils.metrics import kernel_distance

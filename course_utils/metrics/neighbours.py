@@ -107,6 +107,8 @@ def precision_recall(drawn: Features, real: Features, k: int = 3) -> tuple[float
     Source:
         Kynkäänniemi et al. 2019, arXiv 1904.06991, eqs. 1 and 2.
 
+    Chapter: 6, "Can we break the measures?".
+
     Example:
         >>> import torch
         >>> from course_utils.metrics import precision_recall
@@ -143,6 +145,8 @@ def density_coverage(drawn: Features, real: Features, k: int = 5) -> tuple[float
 
     Source:
         Naeem et al. 2020, arXiv 2002.09797, eqs. 3 and 4.
+
+    Chapter: 6, "Can we break the measures?".
 
     Example:
         >>> import torch

@@ -74,6 +74,8 @@ def draw(
         The pictures, shape (N, C, H, W), in [-1, 1], and the kinds they are to show; none of
         those where the network has no classes.
 
+    Chapter: 6, "Does the loss tell how good they are?".
+
     Example:
         >>> from course_utils.metrics import draw
         >>> from course_utils.models import gallery

@@ -40,6 +40,8 @@ def two_sample_test(drawn: Features, real: Features, seed: int = 0) -> TwoSample
         Lopez-Paz and Oquab 2017, arXiv 1610.06545, section 3; the classifier is scikit-learn's
         support vector machine with a Gaussian kernel, the test scipy's ``binomtest``.
 
+    Chapter: 6, "Can we break the measures?".
+
     Example:
         >>> import torch
         >>> from course_utils.metrics import two_sample_test
