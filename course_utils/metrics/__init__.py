@@ -3,7 +3,7 @@
 `features` makes numbers of pictures: of their pixels, or by the hidden layer of a `classifier`
 that the course has taught, or with networks from `elsewhere`. Sets of them are compared by the
 distances `frechet` and `kernel`, by their `neighbours`, which also tell copies, and by a
-`two_sample` test. `reader` says what each picture shows. `judge` measures all that on `sets`
+`two_sample` test. `reader` says what each picture shows. `judging` measures all that on `sets`
 of pictures, and makes a `judgement`. Taught in chapters 01_unet2dmodel, 03_sprites and 06_judging.
 """
 
@@ -11,8 +11,8 @@ from course_utils.metrics.classifier import TAUGHT
 from course_utils.metrics.elsewhere import WeightsUnavailableError
 from course_utils.metrics.features import Extractor, extractor
 from course_utils.metrics.frechet import frechet_distance, frechet_distance_at_infinity
-from course_utils.metrics.judge import judge, picture_scores
 from course_utils.metrics.judgement import Judgement, Row, Spread
+from course_utils.metrics.judging import judge, picture_scores
 from course_utils.metrics.kernel import kernel_distance
 from course_utils.metrics.neighbours import (
     copy_score,

@@ -3,7 +3,7 @@
 `loop` has `sample`, which works with every scheduler here and with diffusers'. Each scheduler is
 one file: `ddpm`, `ddim`, `flow`; `base` is what they share, `diffusion` what the first two do.
 For few steps there are `heun`, `dpm_solver` and `unipc`, which share `sigmas`. `guidance` lets
-`labels` count for more, `edit` begins with a picture, `invert` finds its noise, and `walk` is what
+`labels` count for more, `edit` begins with a picture, `inversion` finds its noise, and `walk` is what
 these and `loop` share; `command` draws from the shell. Taught in chapters 02_schedulers,
 05_flowers and 07_guidance.
 """
@@ -16,7 +16,7 @@ from course_utils.sampling.edit import image_to_image, inpaint
 from course_utils.sampling.flow import FlowMatchEulerScheduler
 from course_utils.sampling.guidance import Guidance, guided_answer
 from course_utils.sampling.heun import HeunDiscreteScheduler
-from course_utils.sampling.invert import invert, slerp
+from course_utils.sampling.inversion import invert, slerp
 from course_utils.sampling.loop import Samples, sample
 from course_utils.sampling.sigmas import karras_sigmas
 from course_utils.sampling.unipc import UniPCMultistepScheduler

@@ -153,7 +153,7 @@ def quick_scheduler(noise_scheduler: NoiseScheduler) -> SamplingScheduler:
         noise_scheduler: Ours or diffusers'. Flow matching is quick already and is copied.
 
     Returns:
-        A new scheduler that starts at the last noise level and clips no guess: where a clipped
+        A new scheduler that starts at the last noise level and clips no guess. Where a clipped
         guess is put together with the network's own noise, guidance goes astray (chapter 7).
 
     Example:

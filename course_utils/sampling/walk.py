@@ -173,7 +173,7 @@ class Walk:
             noise: Standard normal, shape (N, C, H, W).
 
         Returns:
-            As strong as the scheduler wants it: those that count in sigma start from more.
+            The noise, as strong as the scheduler wants it, which is more for those in sigma.
         """
         return self.placed(noise) * getattr(self.noise_scheduler, "init_noise_sigma", 1.0)
 

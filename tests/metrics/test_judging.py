@@ -112,7 +112,7 @@ def test_folders_are_judged_as_their_pictures(real, others, tmp_path):
 
 
 def test_kinds_keep_their_share_in_every_set():
-    from course_utils.metrics.judge import _deal
+    from course_utils.metrics.judging import _deal
 
     labels = torch.arange(800) % 8
     for pairs in (_deal(labels, 100, 4), _deal(labels, 200, 3)):
