@@ -86,11 +86,11 @@ def test_an_untrained_network_is_the_same_one_with_fresh_weights():
     fresh = untrained(artist)
     assert torch.equal(fresh.model.conv_in.weight, untrained(artist).model.conv_in.weight)
     assert not torch.equal(fresh.model.conv_in.weight, artist.model.conv_in.weight)
+    fresh.model.double()
     images, wanted = draw(Artist(fresh.model, fresh.noise_scheduler, artist.labels), range(7), 2)
     assert wanted == [0, 1, 2, 3, 4, 0, 1]
-    assert torch.equal(
-        draw(fresh, range(3, 5), 2)[0].round(decimals=3), images[3:5].round(decimals=3)
-    )
+    again = draw(fresh, range(3, 5), 2)[0]  # in another batch, so sums may round otherwise
+    assert (again - images[3:5]).abs().max() < 1e-5
 
 
 def test_folders_are_judged_as_their_pictures(real, others, tmp_path):
