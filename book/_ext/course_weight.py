@@ -12,6 +12,7 @@ the build this module
   of an installed package, so that a page needs no network.
 """
 
+import logging
 import re
 import shutil
 from collections.abc import Iterable
@@ -23,6 +24,10 @@ import pydata_sphinx_theme
 from fontTools import subset
 from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
+
+logging.getLogger("fontTools").setLevel(
+    logging.WARNING
+)  # it tells of every table it cuts
 
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme"
 THEME_STATIC = THEME / "pydata_sphinx_theme" / "static"
