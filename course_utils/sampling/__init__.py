@@ -5,7 +5,7 @@ one file: `ddpm`, `ddim`, `flow`; `base` is what they share, `diffusion` what th
 For few steps there are `heun`, `dpm_solver` and `unipc`, which share `sigmas`. `guidance` lets
 `labels` count for more, `edit` begins with a picture, `inversion` finds its noise, and `walk` is what
 these and `loop` share; `command` draws from the shell. Taught in chapters 02_schedulers,
-05_flowers and 07_guidance.
+05_flowers, 07_guidance and 08_few_steps.
 """
 
 from course_utils.sampling.base import SamplingScheduler, StepOutput

@@ -184,6 +184,8 @@ class DPMSolverMultistepScheduler(MultistepScheduler):
 
     Source:
         Lu et al. 2022, arXiv 2211.01095, Algorithm 2.
+
+    Chapter: 8, "Looks already paid for".
     """
 
     @register_to_config

@@ -53,6 +53,8 @@ class HeunDiscreteScheduler(SigmaScheduler):
 
     Source:
         Karras et al. 2022, arXiv 2206.00364, Algorithm 1.
+
+    Chapter: 8, "Look before you step".
     """
 
     order = 2  # two looks of the network for each step

@@ -45,6 +45,8 @@ def karras_sigmas(
 
     Source:
         Karras et al. 2022, arXiv 2206.00364, equation (5).
+
+    Chapter: 8, "Where the steps belong".
     """
     check_count("num_inference_steps", num_inference_steps)
     if not 0 < sigma_min < sigma_max < float("inf"):

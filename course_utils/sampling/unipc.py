@@ -54,6 +54,8 @@ class UniPCMultistepScheduler(MultistepScheduler):
 
     Source:
         Zhao et al. 2023, arXiv 2302.04867, Algorithms 1 and 2.
+
+    Chapter: 8, "Looks already paid for".
     """
 
     _longest_short_run = 1000**3  # every run counts as short
