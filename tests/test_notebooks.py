@@ -156,6 +156,13 @@ def test_figures_have_alt_text_and_captions(path):
         assert meta["figure"]["name"] == cell["id"]
 
 
+def test_no_two_figures_of_the_book_have_one_name():
+    """They are labels of the whole book, and Sphinx would lead a reader to the wrong one."""
+    all_cells = [cell["metadata"] for path in CHAPTERS + APPENDIX for cell in cells(path)]
+    names = [m["mystnb"]["figure"]["name"] for m in all_cells if "figure" in m.get("mystnb", {})]
+    assert len(names) == len(set(names)) > 50, sorted({n for n in names if names.count(n) > 1})
+
+
 @notebooks
 def test_code_fits_a_phone_and_is_broken_up_by_prose(path):
     run = 0

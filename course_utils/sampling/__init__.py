@@ -3,8 +3,8 @@
 `loop` has `sample`, which works with every scheduler here and with diffusers'. Each scheduler is
 one file: `ddpm`, `ddim`, `flow`; `base` is what they share, `diffusion` what the first two do.
 For few steps there are `heun`, `dpm_solver` and `unipc`, which share `sigmas`. `guidance` lets
-`labels` count for more, `edit` begins with a picture, `inversion` finds its noise, and `walk` is what
-these and `loop` share; `command` draws from the shell. Taught in chapters 02_schedulers,
+`labels` count for more, `edit` begins with a picture, `inversion` finds its noise, and `walk` is
+what these and `loop` share; `command` draws from the shell. Taught in chapters 02_schedulers,
 05_flowers, 07_guidance and 08_few_steps.
 """
 
