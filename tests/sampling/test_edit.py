@@ -132,6 +132,9 @@ SCHEDULERS = {
     "dpm": lambda: diffusers.DPMSolverMultistepScheduler(50),
     "unipc": lambda: diffusers.UniPCMultistepScheduler(50),
     "ancestral": lambda: diffusers.EulerAncestralDiscreteScheduler(50),
+    "our heun": lambda: ours.HeunDiscreteScheduler(50),
+    "our dpm": lambda: ours.DPMSolverMultistepScheduler(50),
+    "our unipc": lambda: ours.UniPCMultistepScheduler(50),
 }
 
 
