@@ -91,6 +91,11 @@ def cut_font(source: Path, target: Path, characters: set[int]) -> None:
         font.save(target)
 
 
+NAMELESS = '<summary><span class="toctree-toggle"'
+NAMED = NAMELESS.replace("<summary>", '<summary aria-label="Pages below">')
+"""The button that unfolds a part of the contents, as the theme writes it and with a name."""
+
+
 def forget_earlier_build(app: Sphinx) -> None:
     """Remove what this module wrote, so that Sphinx copies it anew."""
     static = Path(app.outdir) / "_static"
@@ -124,7 +129,7 @@ def slim(app: Sphinx, exception: Exception | None) -> None:
     for page in pages:
         if page.name != "search.html":
             text = page.read_text(encoding="utf-8")
-            light = SEARCH_SCRIPT.sub("", text)
+            light = SEARCH_SCRIPT.sub("", text).replace(NAMELESS, NAMED)
             page.write_text(light, encoding="utf-8")
     (static / ICON_SCRIPT).write_text("// The icons come from a font.\n")
     files = [*pages, *static.rglob("*.js")]
