@@ -93,7 +93,7 @@ def cut_font(source: Path, target: Path, characters: set[int]) -> None:
 
 NAMELESS = '<summary><span class="toctree-toggle"'
 NAMED = NAMELESS.replace("<summary>", '<summary aria-label="Pages below">')
-"""The button that unfolds a part of the contents, as the theme writes it and with a name."""
+"""The button that unfolds a part of the contents, given a name."""
 
 
 def forget_earlier_build(app: Sphinx) -> None:
