@@ -40,6 +40,12 @@ MATHJAX_FONTS = "output/chtml/fonts"
 RULE = re.compile(r"([^{}@;]+)(\{[^{}]*\})")
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
+PART_OF_CLASS = re.compile(r'\[class\*="?([\w-]+)"?\]')
+# How a theme paints code, and the kinds of words in it.
+PAINT = re.compile(
+    r'data-theme="(\w+)"\] \.highlight (?:\.(\w+) )?\{ ([^{}]*) \}'
+)
+CODE = re.compile(r'<div class="highlight"><pre>.*?</pre>', re.S)
 ICON_FILE = re.compile(
     r"src:url\(\.\./" + WEBFONTS + r"/([\w-]+)\.woff2\)[^;}]*"
 )
@@ -58,12 +64,18 @@ def words_of(texts: Iterable[str]) -> set[str]:
 
 def slim_style(style: str, words: set[str]) -> str:
     """The theme's rules without those of classes that nobody names."""
+    all_words = "\n".join(words)
+
+    def is_used(selector: str) -> bool:
+        parts = PART_OF_CLASS.findall(selector)
+        named = set(CLASS.findall(selector)) <= words
+        return named and all(part in all_words for part in parts)
 
     def kept(rule: re.Match[str]) -> str:
         if "(" in rule[1] or "\\" in rule[1]:  # not worth understanding
             return rule[0]
         all_of_it = rule[1].split(",")
-        used = [s for s in all_of_it if set(CLASS.findall(s)) <= words]
+        used = [s for s in all_of_it if is_used(s)]
         return ",".join(used) + rule[2] if used else ""
 
     licences = [c for c in COMMENT.findall(style) if c.startswith("/*!")]
@@ -72,6 +84,27 @@ def slim_style(style: str, words: set[str]) -> str:
         rf'src:url(../{WEBFONTS}/\1.woff) format("woff")', style
     )
     return "\n".join([*dict.fromkeys(licences), style])
+
+
+def plain_kinds(style: str) -> set[str]:
+    """Kinds of words that are painted like the code around them."""
+    paint: dict[tuple[str, str], set[str]] = {}
+    for theme, kind, what in PAINT.findall(style):
+        paint[theme, kind] = set(what.split("; "))
+    themes = {theme for theme, _ in paint}
+    return {
+        kind
+        for kind in {kind for _, kind in paint} - {""}
+        if all(paint.get((t, kind), set()) <= paint[t, ""] for t in themes)
+    }
+
+
+def without_plain_spans(page: str, kinds: set[str]) -> str:
+    """A page whose code marks those words only that look different."""
+    plain = re.compile(
+        rf'<span class="(?:{"|".join(sorted(kinds))})">([^<]*)</span>'
+    )
+    return CODE.sub(lambda code: plain.sub(r"\1", code[0]), page)
 
 
 def icons_of(style: str) -> set[int]:
@@ -126,11 +159,15 @@ def slim(app: Sphinx, exception: Exception | None) -> None:
         return
     out, static = Path(app.outdir), Path(app.outdir) / "_static"
     pages = list(out.rglob("*.html"))
+    kinds = plain_kinds(
+        (static / "pygments.css").read_text(encoding="utf-8")
+    )
     for page in pages:
+        text = page.read_text(encoding="utf-8").replace(NAMELESS, NAMED)
+        text = without_plain_spans(text, kinds)
         if page.name != "search.html":
-            text = page.read_text(encoding="utf-8")
-            light = SEARCH_SCRIPT.sub("", text).replace(NAMELESS, NAMED)
-            page.write_text(light, encoding="utf-8")
+            text = SEARCH_SCRIPT.sub("", text)
+        page.write_text(text, encoding="utf-8")
     (static / ICON_SCRIPT).write_text("// The icons come from a font.\n")
     files = [*pages, *static.rglob("*.js")]
     words = words_of(file.read_text(encoding="utf-8") for file in files)
