@@ -53,6 +53,30 @@ def test_a_page_weighs_little_apart_from_its_pictures(browser, site, page):
     assert without_pictures(browser, site, page) <= LIMIT
 
 
+def test_code_marks_only_words_that_look_different():
+    block = 'html[data-theme="{}"] .highlight {}{{ {} }}\n'
+    painted = [
+        ("light", "", "background: #fff; color: #000"),
+        ("dark", "", "background: #000; color: #eee"),
+        ("light", ".n ", "color: #000"),
+        ("dark", ".n ", "color: #eee"),
+        ("light", ".o ", "color: #000"),
+        ("dark", ".o ", "color: #f00"),  # looks different in the dark
+        ("light", ".k ", "color: #000; font-weight: bold"),
+    ]
+    kinds = weight.plain_kinds("".join(block.format(*rule) for rule in painted))
+    assert kinds == {"n"}
+    code = '<div class="highlight"><pre>{}<span class="o">+</span></pre></div>'
+    marked = '<span class="n">x</span>'
+    page = f"<p>{marked}</p>" + code.format(marked)
+    assert weight.without_plain_spans(page, kinds) == f"<p>{marked}</p>" + code.format("x")
+
+
+def test_rules_for_a_part_of_a_class_go_with_the_class():
+    style = ".a[class*=-C1] { color: red } .a[class*=-C2] { color: blue }"
+    assert weight.slim_style(style, {"a", "a-C2"}).split() == style.split("} ")[1].split()
+
+
 def test_a_page_without_formulas_loads_no_mathjax(built_book):
     script = "mathjax/startup.js"
     assert script not in (built_book / f"{TOC['root']}.html").read_text()
