@@ -174,12 +174,6 @@ def trained(variant: Variant, seconds: float) -> tuple[Any, Any, int]:
     return model.eval(), noise_scheduler, step
 
 
-def unclipped(scheduler: Any) -> Any:
-    """The scheduler without its cut to [-1, 1], which spoils guidance."""
-    settings = {"clip_sample": False} if "clip_sample" in scheduler.config else {}
-    return type(scheduler).from_config(scheduler.config, **settings)
-
-
 @cache
 def judge(name: str) -> Judge:
     """The eyes that no network was trained by; the same for every recipe of these pictures."""
@@ -194,7 +188,7 @@ def judged(name: str, variant: Variant, seconds: float) -> dict[str, float]:
     draw = partial(
         sample,
         model,
-        unclipped(quick_scheduler(noise_scheduler)),
+        quick_scheduler(noise_scheduler),
         seeds=range(DRAWN),
         class_labels=wanted,
         num_inference_steps=STEPS,

@@ -1,9 +1,5 @@
 """A page with a playground, served and opened, and what Python draws of the same choices."""
 
-import functools
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
-from threading import Thread
 from urllib.parse import urlencode
 
 import numpy as np
@@ -17,22 +13,12 @@ from course_utils.sampling import (
     quick_scheduler,
     sample,
 )
-from tests.conftest import QuietHandler
 
 COUNT = 16
 READ = """root => [...root.querySelectorAll('.hand canvas')].map(canvas =>
     [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data])"""
 OVER = """() => ['done', 'failed', 'stopped'].includes(
     document.querySelector('.course-playground').dataset.state)"""
-
-
-@contextmanager
-def served(folder):
-    handler = functools.partial(QuietHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def opened(browser, address, width=1280, scheme="light", motion="no-preference", **choices):

@@ -7,8 +7,8 @@ import torch
 from course_utils.models import gallery
 from course_utils.sampling import guided_answer, initial_noise
 from course_utils.share.web import PARTS, drawable, write_parts
-from tests.conftest import extension
-from tests.share.page import COUNT, apart, by_python, draw, in_colour, opened, scheduler_of, served
+from tests.conftest import extension, serving
+from tests.share.page import COUNT, apart, by_python, draw, in_colour, opened, scheduler_of
 
 MOST_APART = 2  # of 255
 PAGE = """<!DOCTYPE html><html lang="en"><head><title>All</title><link rel="icon" href="data:,">
@@ -23,7 +23,7 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gallery")
     write_parts(folder / PARTS, extension("course_playground").networks())
     (folder / "index.html").write_text(PAGE)
-    with served(folder) as address:
+    with serving(folder) as address:
         yield address
 
 

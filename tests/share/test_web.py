@@ -17,6 +17,7 @@ from course_utils.sampling import FlowMatchEulerScheduler, initial_noise
 from course_utils.share import export_page
 from course_utils.share.opening import open_folder
 from course_utils.share.web import MOST_PARAMETERS, PAGE_SCRIPTS, PARTS, drawable
+from tests.conftest import serving
 from tests.share.page import (
     apart,
     by_python,
@@ -24,7 +25,6 @@ from tests.share.page import (
     noise_of_page,
     opened,
     pictures,
-    served,
 )
 from tests.share.small import saved, small_network
 from tests.trainer import network, short_run
@@ -49,7 +49,7 @@ def page(trained, tmp_path_factory):
     out = tmp_path_factory.mktemp("page")
     labels = [*map(str, range(10))]
     export_page(trained, out, labels=labels)
-    with served(out) as address:
+    with serving(out) as address:
         yield address
 
 
@@ -211,7 +211,7 @@ def test_flow_matching_and_our_own_network_draw_too(browser, tmp_path):
     model = UNet(hidden_dims=(8, 16), image_size=16, num_class_embeds=None)
     saved(tmp_path / "ours", model=model, noise_scheduler=FlowMatchEulerScheduler(1000))
     export_page(tmp_path / "ours", tmp_path / "page")
-    with served(tmp_path / "page") as address:
+    with serving(tmp_path / "page") as address:
         tab, _, trouble = opened(browser, address, steps=4, seed=3)
         found = draw(tab)
         known = open_folder(tmp_path / "ours")
