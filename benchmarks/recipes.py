@@ -1,10 +1,11 @@
 """Which recipe gives the best pictures in the same minutes? One change at a time, at equal time.
 
 Sprites of 16 pixels and flowers of 32: the laptop recipe, and beside it every recipe that differs
-from it in one thing. Each trains for the same processor time of one thread (`SECONDS`), with a
-step size that falls by a cosine over that time, and draws the same seeds. The three best are
-trained from three seeds. What has been measured is kept in a file, so that a run goes on where it
-was stopped.
+from it in one thing. First an update of each is timed on one thread. Each is then trained for as
+many updates as fit in the same time (`SECONDS`), with a step size that falls by a cosine over
+them, and draws the same seeds. The three best are trained from three seeds. What has been measured
+is kept in a file, so that a run goes on where it was stopped; start it on an idle machine, since
+only the timing minds what else runs.
 
     python benchmarks/recipes.py [--kept FILE] [sprites] [flowers]
 """
@@ -35,8 +36,11 @@ from course_utils.training import Recipe, recipe
 from course_utils.training.batches import StepBatch, draw_batch
 from course_utils.training.loss import diffusion_loss
 
-SECONDS = {"sprites": 90.0, "flowers": 180.0}
-"""Processor time of one thread that each recipe trains for."""
+SECONDS = {"sprites": 60.0, "flowers": 120.0}
+"""Time of one thread that each recipe trains for."""
+
+TIMED = 15
+"""Updates that are timed; the median counts."""
 
 DRAWN, STEPS, GUIDANCE = 180, 20, 2.0
 """Pictures that each is judged by, noise levels visited, and the scale of the second look."""
@@ -143,35 +147,57 @@ def loss_of(variant: Variant, model: Any, noise_scheduler: Any, batch: StepBatch
     )
 
 
-def trained(variant: Variant, seconds: float) -> tuple[Any, Any, int]:
-    """Train for so many seconds; the network with averaged weights, its scheduler, the updates."""
-    config, data = variant.recipe.config, variant.recipe.data()
-    noise_scheduler = variant.noise_scheduler()
-    model: Any = variant.recipe.model(len(data.names))
-    if variant.sigma_data is not None:
-        model = Preconditioned(model, noise_scheduler, variant.sigma_data)
-    classes = model.config.num_class_embeds
-    optimizer = torch.optim.AdamW(model.parameters(), betas=variant.betas, fused=True)
-    ema = diffusers.training_utils.EMAModel(model.parameters(), config.ema_decay, foreach=True)
-    model.train()
-    started, step = time.thread_time(), 0
-    while (spent := (time.thread_time() - started) / seconds) < 1:
-        climbed = min(1.0, (step + 1) / config.num_warmup_steps)
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * climbed * (1 + math.cos(math.pi * spent)) / 2
-        batch = draw_batch(config, data, noise_scheduler, step, classes)
-        if variant.levels:
+class Run:
+    """A recipe's network in training, one update at a time."""
+
+    def __init__(self, variant: Variant) -> None:
+        self.variant, self.config = variant, variant.recipe.config
+        self.data, self.noise_scheduler = variant.recipe.data(), variant.noise_scheduler()
+        self.model: Any = variant.recipe.model(len(self.data.names))
+        if variant.sigma_data is not None:
+            self.model = Preconditioned(self.model, self.noise_scheduler, variant.sigma_data)
+        weights = list(self.model.parameters())
+        self.optimizer = torch.optim.AdamW(weights, betas=variant.betas, fused=True)
+        decay = self.config.ema_decay
+        self.ema = diffusers.training_utils.EMAModel(weights, decay, foreach=True)
+        self.model.train()
+
+    def update(self, step: int, updates: int) -> None:
+        """Update number `step` of so many."""
+        climbed = min(1.0, (step + 1) / self.config.num_warmup_steps)
+        fallen = (1 + math.cos(math.pi * step / updates)) / 2
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * climbed * fallen
+        classes = self.model.config.num_class_embeds
+        batch = draw_batch(self.config, self.data, self.noise_scheduler, step, classes)
+        if self.variant.levels:
             generator = torch.Generator().manual_seed(step)
-            batch = replace(batch, timesteps=variant.levels(batch.timesteps, generator))
-        loss = loss_of(variant, model, noise_scheduler, batch)
-        optimizer.zero_grad()
+            batch = replace(batch, timesteps=self.variant.levels(batch.timesteps, generator))
+        loss = loss_of(self.variant, self.model, self.noise_scheduler, batch)
+        self.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
-        optimizer.step()
-        ema.step(model.parameters())
-        step += 1
-    ema.copy_to(model.parameters())
-    return model.eval(), noise_scheduler, step
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        self.optimizer.step()
+        self.ema.step(self.model.parameters())
+
+
+def timed(variant: Variant) -> float:
+    """Seconds of one update."""
+    run, seconds = Run(variant), []
+    for step in range(3 + TIMED):  # the first ones set up what is reused later
+        started = time.perf_counter()
+        run.update(step, updates=1_000)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[3:])
+
+
+def trained(variant: Variant, updates: int) -> tuple[Any, Any]:
+    """Train for so many updates; the network with averaged weights, and its scheduler."""
+    run = Run(variant)
+    for step in range(updates):
+        run.update(step, updates)
+    run.ema.copy_to(run.model.parameters())
+    return run.model.eval(), run.noise_scheduler
 
 
 @cache
@@ -180,9 +206,9 @@ def judge(name: str) -> Judge:
     return Judge(recipe(name, "laptop"), count=1_000)
 
 
-def judged(name: str, variant: Variant, seconds: float) -> dict[str, float]:
+def judged(name: str, variant: Variant, updates: int) -> dict[str, float]:
     """Train one recipe and judge what it draws, as it is and with guidance."""
-    model, noise_scheduler, steps = trained(variant, seconds)
+    model, noise_scheduler = trained(variant, updates)
     kinds = len(judge(name).kinds)
     wanted = [k % kinds for k in range(DRAWN)]
     draw = partial(
@@ -197,7 +223,7 @@ def judged(name: str, variant: Variant, seconds: float) -> dict[str, float]:
     )
     plain = judge(name).score(draw().images, wanted)
     guided = judge(name).score(draw(guidance_scale=GUIDANCE).images, wanted)
-    scores = {"steps": steps, "guided": guided["read_as_asked"], **plain}
+    scores = {"updates": updates, "guided": guided["read_as_asked"], **plain}
     return {key: float(value) for key, value in scores.items()}
 
 
@@ -260,24 +286,35 @@ class Kept:
         lines = path.read_text().splitlines() if path and path.exists() else []
         self.found = dict(map(json.loads, lines))
 
-    def measured(self, name: str, variant: Variant, seed: int) -> dict[str, float]:
-        """The scores of a run, made now or before."""
-        settings = asdict(with_seed(variant, seed).recipe)
-        key = json.dumps([name, variant.name, seed, SECONDS[name], settings], sort_keys=True)
+    def look_up(self, key: str, make: Callable[[], Any]) -> Any:
+        """What was found under this key, now or before."""
         if key not in self.found:
             with contextlib.redirect_stdout(io.StringIO()):  # what is loaded is told each time
-                self.found[key] = judged(name, with_seed(variant, seed), SECONDS[name])
+                self.found[key] = make()
             if self.path:
                 with self.path.open("a") as file:
                     file.write(json.dumps([key, self.found[key]]) + "\n")
         return self.found[key]
+
+    def updates(self, name: str, variant: Variant) -> int:
+        """How many updates of this recipe fit in the time of its data set."""
+        key = json.dumps(["seconds", name, variant.name, asdict(variant.recipe)], sort_keys=True)
+        return int(SECONDS[name] / self.look_up(key, lambda: timed(variant)))
+
+    def measured(self, name: str, variant: Variant, seed: int) -> dict[str, float]:
+        """The scores of a run."""
+        seeded, updates = with_seed(variant, seed), self.updates(name, variant)
+        settings = asdict(seeded.recipe)
+        key = json.dumps([name, variant.name, updates, settings], sort_keys=True)
+        scores: dict[str, float] = self.look_up(key, lambda: judged(name, seeded, updates))
+        return scores
 
 
 COLUMNS = {
     "read_as_asked": "as asked",
     "guided": "guided",
     "distance": "distance",
-    "steps": "updates",
+    "updates": "updates",
 }
 
 
@@ -311,8 +348,12 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, diffusers {diffusers.__version__}, ", end="")
     print(f"one thread of {os.cpu_count()}")
-    for name in chosen.names or SECONDS:
-        compare(name, Kept(chosen.kept))
+    names, kept = chosen.names or list(SECONDS), Kept(chosen.kept)
+    for name in names:
+        for variant in variants(name):
+            kept.updates(name, variant)  # all are timed before the first is trained
+    for name in names:
+        compare(name, kept)
 
 
 if __name__ == "__main__":
