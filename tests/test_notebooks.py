@@ -156,6 +156,21 @@ def test_figures_have_alt_text_and_captions(path):
         assert meta["figure"]["name"] == cell["id"]
 
 
+def player_calls(path):
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(text(cell))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Player":
+                yield cell, {keyword.arg for keyword in node.keywords}
+
+
+def test_a_film_of_several_pictures_names_each():
+    """Its frames are put together along their width, and each part has its name above it."""
+    films = [film for path in CHAPTERS + APPENDIX for film in player_calls(path)]
+    side_by_side = [film for film in films if "dim=-1" in text(film[0])]
+    assert len(films) > len(side_by_side) >= 2
+    assert not [cell["id"] for cell, given in side_by_side if "tiles" not in given]
+
+
 def test_no_two_figures_of_the_book_have_one_name():
     """They are labels of the whole book, and Sphinx would lead a reader to the wrong one."""
     all_cells = [cell["metadata"] for path in CHAPTERS + APPENDIX for cell in cells(path)]

@@ -45,6 +45,16 @@ class PictureReader:
     Source:
         scikit-learn's ``SVC`` with a Gaussian kernel, the classic for small digits.
 
+    Example:
+        >>> from course_utils.data import load_images, prepare
+        >>> from course_utils.metrics import PictureReader
+        >>> digits = load_images("digits", source="drawn", count=220)
+        digits, drawn by the course: 220 pictures of 10 classes: ...
+        >>> reader = PictureReader(prepare(digits.select(range(200)), 16, channels=1))
+        >>> unseen = prepare(digits.select(range(200, 220)), 16, channels=1)
+        >>> reader.read(unseen.images, wanted=unseen.labels).accuracy > 0.5
+        True
+
     Chapter: 1, "How good is it", and 3, "Can I choose what I get?".
     """
 
