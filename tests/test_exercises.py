@@ -2,6 +2,7 @@
 
 import ast
 import re
+from itertools import pairwise
 from types import SimpleNamespace
 
 import diffusers
@@ -11,7 +12,8 @@ import torch
 from accelerate import Accelerator
 from torch.nn import functional as F
 
-from course_utils.models import ResidualBlock
+from course_utils.models import IdealDenoiser, ResidualBlock
+from course_utils.sampling import DDIMScheduler
 from tests.test_notebooks import CHAPTERS, cells, text
 
 
@@ -45,7 +47,7 @@ def made(source, name, **given):
     return names[name]
 
 
-@pytest.mark.parametrize("chapter", ["01", "03", "04", "05"])
+@pytest.mark.parametrize("chapter", ["01", "02", "03", "04", "05"])
 def test_a_chapter_has_an_exercise_from_memory(chapter):
     path = next(path for path in CHAPTERS if path.stem.startswith(chapter))
     told = "\n".join(text(cell) for cell in cells(path, "markdown"))
@@ -117,6 +119,59 @@ def test_chapter_1_takes_six_moves():
 def test_chapter_1_refuses_a_move_that_is_missing_or_wrong(old, new):
     with pytest.raises(AssertionError):
         chapter_1()["check_step"](made(spoiled(STEP, old, new), "train_step"))
+
+
+def chapter_2():
+    """What the checker needs of the chapter: its spiral of points, and its walk."""
+    names = run("02", "ideal-code")
+    names["walk"] = made(functions("02", "ddpm-step"), "walk")
+    return run(
+        "02",
+        "exercise-3-check",
+        "exercise-3-run",
+        DDIMScheduler=DDIMScheduler,
+        IdealDenoiser=IdealDenoiser,
+        trailing={"timestep_spacing": "trailing"},
+        **{name: names[name] for name in ("walk", "points")},
+    )
+
+
+BY_HEART = functions("02", "solution-3")
+
+
+def by_heart(source):
+    return made(source, "by_heart", pairwise=pairwise)
+
+
+def test_chapter_2_takes_a_sampler_by_heart():
+    chapter_2()["check_walk"](by_heart(BY_HEART))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("else torch.tensor(1.0)", "else shares[0]", "1 steps.*the guess of the picture itself"),
+        ("- (1 - share).sqrt() * noise)", "- (1 - share) * noise)", "1 steps"),
+        ("/ share.sqrt()", "", "1 steps"),
+        ("shares[then]", "shares[now]", "2 steps.*the share that you go to"),
+        ("+ (1 - share).sqrt() * noise", "", "2 steps"),
+        ("* noise\n    return", "* torch.randn_like(x)\n    return", "2 steps"),
+        ("network(x, now)", "(network(x, now), network(x, now))[0]", "looked at"),
+        ("timesteps.tolist()", "timesteps.flip(0).tolist()", "looked at"),
+        ("    return x", "    pass", "return the picture"),
+    ],
+)
+def test_chapter_2_refuses_a_sampler_that_strays(old, new, says):
+    with pytest.raises(AssertionError, match=says):
+        chapter_2()["check_walk"](by_heart(spoiled(BY_HEART, old, new)))
+
+
+def test_chapter_2_refuses_a_walk_that_begins_anew_at_each_step():
+    """It stays unseen in one step; the further on, the further astray."""
+    anew = spoiled(BY_HEART, "        x0 = (x -", "        x0 = (begin -")
+    anew = spoiled(anew, "    for now", "    begin = x\n    for now")
+    with pytest.raises(AssertionError, match=r"(2|30) steps"):
+        chapter_2()["check_walk"](by_heart(anew))
 
 
 SPLIT = functions("03", "solution-3")

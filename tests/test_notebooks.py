@@ -223,6 +223,14 @@ def test_is_in_the_table_of_contents(path):
 
 
 @chapters
+@pytest.mark.parametrize("page", ["intro.md", "onward.ipynb"])
+def test_is_named_by_the_first_page_and_the_last(path, page):
+    """What a reader will be able to do, and what a reader now can."""
+    told = (ROOT / "book" / page).read_text()
+    assert f"]({path.name})" in told
+
+
+@chapters
 def test_states_facts_that_can_fail(path):
     """Facts stand as asserts: at least a dozen in a chapter, none of them a bare constant."""
     found = []
