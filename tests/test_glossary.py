@@ -19,7 +19,7 @@ EMPHASIS = {
     # "cosine" and "held-out" are in the glossary with the word that follows
     "01": {"once", "added", "between", "cosine", "held-out"},
     "02": {"distribution", "small set", "noise", "picture", "class", "levels", "answer"}
-    | {"trace", "in one pixel"},
+    | {"trace"},
     "04": {"everything", "in a terminal", "noise", "once", "the", "whole"},
     "05": {"both", "how much noise", "learns", "mean", "not", "what is far", "what is near"},
     "07": {"noise found anew", "nothing clipped"},
