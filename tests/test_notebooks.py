@@ -114,6 +114,21 @@ def test_the_address_is_the_same_everywhere(capsys):
     assert back == CHAPTERS[0].read_text()
 
 
+def test_the_first_line_to_copy_clones_the_course():
+    """With the address it can be copied as it stands; until then it says what belongs there."""
+    stamp, readme = extension("stamp"), (ROOT / "README.md").read_text()
+    moved = stamp.stamped(readme, "https://github.com/ada/course", "main")
+    assert "\ngit clone https://github.com/ada/course diffusion-course && cd" in moved
+    assert "ADDRESS diffusion-course" in stamp.stamped(moved, f"x/{stamp.NO_ADDRESS}/y", "main")
+
+
+def test_readme_adds_up_the_minutes_that_the_pages_promise():
+    promised = [re.search(r"promised=(\d+)", path.read_text()) for path in CHAPTERS + APPENDIX]
+    together = sum(int(found[1]) for found in promised if found)
+    told = re.search(r"ask for\s+(\d+) minutes together", (ROOT / "README.md").read_text())
+    assert told and int(told[1]) == together
+
+
 def test_no_file_shows_a_button_before_there_is_an_address():
     if extension("stamp").NO_ADDRESS not in CONFIG["repository"]["url"]:
         return

@@ -45,6 +45,10 @@ def stamped(text: str, url: str, branch: str) -> str:
             lambda m: badge(m["label"], m["file"], url, branch), text
         )
     text = re.sub(rf"git\+{HOST}(?=[\"'\s\\])", f"git+{url}", text)
+    clone = re.compile(rf"^(git clone )(ADDRESS|{HOST})(?= )", re.M)
+    text = clone.sub(
+        rf"\g<1>{'ADDRESS' if NO_ADDRESS in url else url}", text
+    )
     citation = re.compile(rf"^(repository-code: ){HOST}$", re.M)
     text = citation.sub(rf"\g<1>{url}", text)
     project = re.compile(
