@@ -1,13 +1,13 @@
 """Pictures in a NumPy file as a data set, or a word on what has to be done to them first."""
 
 import math
-import os
-import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from course_utils.data.stored import Stored, read_stored
 from course_utils.data.summary import (
     classes,
     named,
@@ -21,27 +21,40 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _DEPTHS = (255, 1_023, 4_095, 16_383, 65_535)  # the highest values of 8, 10, 12, 14 and 16 bits
-_LABELS = re.compile(r"label|target|caption|class|metadata|annotation|^y([_.-]|$)", re.IGNORECASE)
+MOST_CHANNELS = 16
+"""A last axis of up to so many is taken for channels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays:
+    """Pictures and labels as they lay in a file.
+
+    Attributes:
+        pictures: uint8, shape (N, H, W), or with channels (N, H, W, C), C at least 2.
+        labels: int64, shape (N,).
+        names: The name of each label.
+        line: What was opened, in a line.
+    """
+
+    pictures: np.ndarray
+    labels: np.ndarray
+    names: list[str]
+    line: str
 
 
 def load_array(path: Path) -> "Dataset":
-    """Open pictures that were saved as one NumPy array.
+    """Open pictures that were saved as a NumPy array.
 
     Args:
-        path: A ``.npy`` file, uint8: colour of shape (N, H, W, 3), or grey of shape (N, H, W)
-            or (N, H, W, 1). If a file ``<name>_labels.npy`` lies beside it, that holds the
-            labels: whole numbers from 0 or words, shape (N,) or (N, 1), or one row of a single
-            1 and else zeros for each picture, shape (N, K).
+        path: As `read_arrays` takes it; the pictures are grey or have three channels.
 
     Returns:
-        A data set with the columns ``image`` (mode ``"RGB"`` or ``"L"``) and ``label``. The
-        classes are the labels that occur, in rising order, named by their number or word.
-        Without a file of labels every label is 0. ``info.description`` is a line that tells all
-        that, and names other files beside it that look like labels and are not used.
+        A data set with the columns ``image`` (mode ``"RGB"`` or ``"L"``) and ``label``.
+        ``info.description`` is the line of `read_arrays`.
 
     Raises:
-        ValueError: One of the files cannot be read, holds something else, or the two do not
-            belong together. Where a few lines of NumPy would mend it, they are given.
+        ValueError: As for `read_arrays`; or the pictures have other channels, and then the lines
+            that mend it are given.
 
     Source:
         ``numpy.load``; nothing in the file is executed.
@@ -50,50 +63,62 @@ def load_array(path: Path) -> "Dataset":
     """
     from datasets import ClassLabel, Dataset, DatasetInfo, Features, Image
 
-    pictures = _load(path, "biuf")
+    found = read_arrays(path, most_channels=3)
+    features = Features({"image": Image(), "label": ClassLabel(names=found.names)})
+    return Dataset.from_dict(
+        {"image": list(found.pictures), "label": found.labels},
+        info=DatasetInfo(description=found.line, features=features),
+    )
+
+
+def read_arrays(path: Path, most_channels: int = MOST_CHANNELS) -> Arrays:
+    """Read pictures and their labels from NumPy's files.
+
+    Args:
+        path: A ``.npy`` file, uint8: grey of shape (N, H, W) or (N, H, W, 1), or with channels
+            (N, H, W, C). If a file ``<name>_labels.npy`` lies beside it, that holds the labels:
+            whole numbers from 0 or words, shape (N,) or (N, 1), or one row of a single 1 and
+            else zeros for each picture, shape (N, K). Or a ``.npz`` file with such arrays: one of
+            pictures, or one that is called ``images``; perhaps ``labels``, and ``classes``,
+            which names the labels 0, 1, 2, …
+        most_channels: 3 refuses all but grey and three.
+
+    Returns:
+        The arrays. The classes are the labels that occur, in rising order, named by their number
+        or word. Without labels every label is 0. The line names other arrays, or other files
+        beside it, that look like labels and are not used.
+
+    Raises:
+        ValueError: A file cannot be read, holds something else, or its arrays do not belong
+            together. Where a few lines of NumPy would mend it, they are given.
+    """
+    stored = read_stored(path)
+    pictures = stored.pictures
     if pictures.size == 0:
         raise ValueError(f"{path} holds no pictures: its shape is {pictures.shape}.")
-    _check(path, pictures)
+    _check(path, pictures, most_channels)
     if pictures.ndim == 4 and pictures.shape[-1] == 1:
         pictures = pictures[..., 0]
-    beside = path.with_name(f"{path.stem}_labels{path.suffix}")
-    has_labels = os.path.lexists(beside)  # a link to nowhere too, which will be named
-    names, labels = _labels(beside, len(pictures)) if has_labels else (["0"], None)
-    labels = np.zeros(len(pictures), np.int64) if labels is None else labels
-    colour = "grey" if pictures.ndim == 3 else "colour"
-    said = [classes(names, labels.tolist())]
-    said += size_notes([path.name], [(pictures.shape[2], pictures.shape[1])])[:1]
-    if pictures.shape[1] != pictures.shape[2]:
-        said.append("not square, prepare() keeps the middle")
-    said.append(f"{'labels from' if has_labels else 'no'} {readable(beside.name)}")
-    unused = _unused(path, beside)
-    said += [f"beside it and not used: {named(unused)}"] if unused else []
+    count, height, width, *channels = pictures.shape
+    names, labels = ["0"], np.zeros(count, np.int64)
+    if stored.labels is not None:
+        names, labels = _labels(stored.where, stored.labels, count)
+        names = _worded(stored, names)
+    said = [classes(names, labels.tolist()), *size_notes([path.name], [(width, height)])[:1]]
+    said += [f"{c} channels" for c in channels if c != 3]
+    if height != width:
+        said.append("not square, which prepare() crops, pads or squashes")
+    said += [readable(stored.told), *stored.unused]
     warn_if_dark(int(pictures.max()), f"the pictures in {path}")
-    line = f"{readable(str(path))}: {number(len(pictures), f'{colour} picture')}; " + "; ".join(
-        said
-    )
-    features = Features({"image": Image(), "label": ClassLabel(names=names)})
-    return Dataset.from_dict(
-        {"image": list(pictures), "label": labels},
-        info=DatasetInfo(description=line, features=features),
-    )
+    colour = {(): "grey ", (3,): "colour "}.get(tuple(channels), "")
+    line = f"{readable(str(path))}: {number(count, f'{colour}picture')}; " + "; ".join(said)
+    return Arrays(pictures=pictures, labels=labels, names=names, line=line)
 
 
-def _load(path: Path, kinds: str) -> np.ndarray:
-    """The array in a file, whose values are of one of these kinds of NumPy's."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as an array: {error}") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:
-        what = "numbers or words" if "U" in kinds else "numbers"
-        raise ValueError(f"{path} is not one array of {what}, as numpy.save writes it.")
-    return array
-
-
-def _check(path: Path, pictures: np.ndarray) -> None:
+def _check(path: Path, pictures: np.ndarray, most_channels: int) -> None:
     """Complain of an array that is not plain pictures, with the lines that make it so."""
-    colour = pictures.ndim == 4 and pictures.shape[-1] in (1, 3)
+    known = (1, 3) if most_channels == 3 else range(1, most_channels + 1)
+    colour = pictures.ndim == 4 and pictures.shape[-1] in known
     if pictures.dtype == np.uint8 and (colour or _is_grey(pictures)):
         return
     low, high = pictures.min().item(), pictures.max().item()
@@ -171,9 +196,8 @@ def _alpha_steps(pictures: np.ndarray) -> list[str]:
     ]
 
 
-def _labels(beside: Path, count: int) -> tuple[list[str], np.ndarray]:
-    """The names of the labels that occur in a file, and which of them each picture has."""
-    found = _load(beside, "biufUS")
+def _labels(where: str, found: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:
+    """The names of the labels that occur in an array, and which of them each picture has."""
     labels, fits = found, True
     if found.dtype.kind == "S":
         labels = found = np.char.decode(found, "utf-8", "backslashreplace")
@@ -189,7 +213,7 @@ def _labels(beside: Path, count: int) -> tuple[list[str], np.ndarray]:
         fits = fits and bool(within.all()) and not (labels % 1).any()
     if labels.shape != (count,) or not fits:
         raise ValueError(
-            f"{beside} holds {found.dtype} of shape {found.shape}; for {count} pictures it must "
+            f"{where} holds {found.dtype} of shape {found.shape}; for {count} pictures it must "
             f"hold {count} whole numbers from 0 or words, or {count} rows with a single 1 and "
             "else zeros."
         )
@@ -199,15 +223,15 @@ def _labels(beside: Path, count: int) -> tuple[list[str], np.ndarray]:
     return [str(name) for name in names], index.astype(np.int64)
 
 
-def _unused(path: Path, beside: Path) -> list[str]:
-    """Files in the same folder that look as if they held labels for these pictures."""
-    others = {file.name for file in path.parent.iterdir() if file.is_file()}
-    own = {path.name, beside.name}
-    # The labels of another array there are not these pictures' labels.
-    own |= {f"{Path(name).stem}_labels{Path(name).suffix}" for name in others - own}
-    return sorted(name for name in others - own if _LABELS.search(name) or _same(name, path))
-
-
-def _same(name: str, path: Path) -> bool:
-    """Whether a file is named after the pictures, as mine.csv is after mine.npy."""
-    return name.startswith((f"{path.stem}.", f"{path.stem}_", f"{path.stem}-"))
+def _worded(stored: Stored, names: list[str]) -> list[str]:
+    """The labels by their words, where a file has some for their numbers."""
+    if stored.words is None or not all(name.isdigit() for name in names):
+        return names
+    words = [str(word) for word in np.char.asarray(stored.words).ravel()]
+    if len(words) <= max(map(int, names)) or len(set(words)) < len(words):
+        raise ValueError(
+            f"{stored.where} goes up to {max(map(int, names))}, and the file names "
+            f"{len(set(words))} classes ({named(words)}); there must be a name of its own for "
+            "each number from 0 on."
+        )
+    return [words[int(name)] for name in names]

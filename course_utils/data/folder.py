@@ -64,7 +64,7 @@ class Found:
     splits: list[Path] = field(default_factory=list)
 
 
-def load_folder(folder: Path) -> "Dataset":
+def load_folder(folder: Path, background: str = "white") -> "Dataset":
     """Open a folder of pictures, one sub-folder for each label.
 
     Args:
@@ -73,11 +73,12 @@ def load_folder(folder: Path) -> "Dataset":
             equally deep; then the lowest gives the label. Of ``train`` beside ``test`` or the
             like, ``train`` is taken. Labels stand in alphabetical order, in that of the numbers
             if all of them are numbers. Those that differ in case alone are two labels, and named.
+        background: The colour that see-through parts are laid on.
 
     Returns:
         A data set with the columns ``image`` (mode ``"L"`` or ``"RGB"``) and ``label``.
-        See-through parts are laid on white; 16-bit pictures are divided by 257; films give
-        their first frame; EXIF orientation is followed. ``info.description`` is a line that
+        16-bit pictures are divided by 257; films give their first frame; EXIF orientation is
+        followed. ``info.description`` is a line that
         tells all that, and what was left out: hidden and system folders, files that Pillow does
         not open, ``metadata.csv`` and the like, other parts of the set.
 
@@ -96,13 +97,13 @@ def load_folder(folder: Path) -> "Dataset":
     _look(folder, found, above=())
     root = _training(folder, found)
     _check_depth(root, found)
-    opened = _open(found.pictures)
+    opened = _open(found.pictures, background)
     each = [_label(path, root) for path in found.pictures]
     names = _in_order(set(each))
     labels = [names.index(name) for name in each]
     features = Features({"image": Image(), "label": ClassLabel(names=names)})
     said = [classes(names, labels), *_alike(names), *_merged(root, found.pictures)]
-    said += folder_notes([_short(path, folder) for path in found.pictures], opened)
+    said += folder_notes([_short(path, folder) for path in found.pictures], opened, background)
     said += _left_out(folder, found)
     total = len(found.pictures) + len(found.files) + len(found.splits)
     total += sum(path.is_file() for path in found.hidden)
@@ -181,12 +182,12 @@ def _check_depth(root: Path, found: Found) -> None:
         )
 
 
-def _open(files: list[Path]) -> list[Opened]:
+def _open(files: list[Path], background: str) -> list[Opened]:
     """Read all files, or name those that cannot be read."""
     opened, broken = [], []
     for path in files:
         try:
-            opened.append(open_picture(path))
+            opened.append(open_picture(path, background))
         except Exception as error:  # Pillow's readers raise what they like at torn files
             said = "the file is empty" if _is_empty(path) else error
             broken.append(f"  {readable(str(path))}: {said}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from course_utils.data.array import load_array
 from course_utils.data.drawn import COUNT, load_drawn
 from course_utils.data.folder import load_folder
+from course_utils.data.stored import SUFFIXES
 from course_utils.data.summary import course_line
 from course_utils.screen import tell
 
@@ -57,9 +58,9 @@ def load_images(
             8,189 flowers, from the Hugging Face Hub (needs the network once). Or the path of
             your own: a folder of pictures with one sub-folder for each label (`load_folder`),
             or a ``.npy`` file, uint8 (N, H, W, 3) or grey (N, H, W), with its labels in
-            ``<name>_labels.npy`` beside it (`load_array`); ``~`` is your home, and ``./hub`` a
-            folder named as a source is. None stands for ``"bundled"`` for digits, ``"drawn"``
-            for the others.
+            ``<name>_labels.npy`` beside it, or a ``.npz`` file of ``images`` and ``labels``
+            (`load_array`); ``~`` is your home, and ``./hub`` a folder named as a source is.
+            None stands for ``"bundled"`` for digits, ``"drawn"`` for the others.
         count: How many pictures to draw, 1,000 if not given; for drawn ones only.
         size: Their height and width in pixels; for drawn ones only. If not given, digits have
             28, sprites 16, the others 64.
@@ -134,14 +135,15 @@ def _yours(source: str | os.PathLike[str], name: str) -> "Dataset":
     # os.path's functions say "no" to what can be no path at all; Path's raise.
     if given and os.path.isdir(path):  # noqa: PTH112
         return load_folder(path)
-    if path.suffix.lower() == ".npy" and os.path.isfile(path):  # noqa: PTH113
+    if path.suffix.lower() in SUFFIXES and os.path.isfile(path):  # noqa: PTH113
         return load_array(path)
     own = sorted({OWN_SOURCES[name], "drawn"})
     known = own + ["hub"] * (name in HUB_NAMES)
     there = given and os.path.exists(path)  # noqa: PTH110
     raise ValueError(
         f"source is {given!r}, which for {name} is neither {' nor '.join(map(repr, known))} "
-        f"nor a folder or .npy file that exists. {'It is another kind of file. ' * bool(there)}"
+        f"nor a folder, .npy or .npz file that exists. "
+        f"{'It is another kind of file. ' * bool(there)}"
         "Choose one of those, or check the path"
         + (f"; it was looked for at {Path.cwd() / path}." if given else ", which is empty.")
         + _advice(path) * bool(there)
@@ -149,9 +151,7 @@ def _yours(source: str | os.PathLike[str], name: str) -> "Dataset":
 
 
 def _advice(path: Path) -> str:
-    """How pictures in a file of another kind become a folder or a .npy file."""
-    if path.suffix.lower() == ".npz":
-        return " Take one array out: numpy.save('mine.npy', numpy.load('mine.npz')['its name'])."
+    """How pictures in a file of another kind become a folder or an array."""
     if path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
         return " Unpack it, and give the folder."
     return " Give the folder that it lies in."
@@ -172,16 +172,40 @@ def _bundled_digits() -> "Dataset":
 
 
 def _from_hub(name: str) -> tuple["Dataset", str]:
-    """The training split of a repository on the Hub and its line, or an error that helps."""
-    from datasets import load_dataset
-
+    """A set of the Hub that the course knows and its line, or an error that helps."""
     own = OWN_SOURCES[name]
     if name not in HUB_NAMES:
         raise ValueError(
             f"source is 'hub', but there is no set of {name} on the Hub that this course knows. "
-            f"Use source={own!r}, or the path of a folder or .npy file of your own."
+            f"Use source={own!r}, or the path of a folder, .npy or .npz file of your own."
         )
-    repository = HUB_NAMES[name]
+    try:
+        return load_hub(HUB_NAMES[name], name)
+    except DataUnavailableError as error:
+        raise DataUnavailableError(
+            f"{error} To go on without the Hub, say so in your own line: source={own!r}, or a "
+            "folder of pictures."
+        ) from error.__cause__
+
+
+def load_hub(repository: str, name: str | None = None) -> tuple["Dataset", str]:
+    """Open the training split of a data set on the Hugging Face Hub.
+
+    Args:
+        repository: ``"owner/name"``.
+        name: What the pictures are called; None for the second part of that.
+
+    Returns:
+        A data set with the columns ``image`` and ``label``, and the line that says what it is.
+        The pictures are the column ``image``, or else the first column of pictures; the labels
+        ``label``, or else the first column of named classes. Where there are none, every label
+        is 0.
+
+    Raises:
+        DataUnavailableError: The Hub did not give it, or it has no pictures.
+    """
+    from datasets import load_dataset
+
     try:
         dataset = load_dataset(repository, split="train")
     except Exception as error:
@@ -189,26 +213,33 @@ def _from_hub(name: str) -> tuple["Dataset", str]:
             f"{repository!r} could not be loaded from the Hugging Face Hub: "
             f"{type(error).__name__}: {error}\n"
             "Check the network (python -m course_utils.check says whether the Hub answers) "
-            "and that HF_HUB_OFFLINE is not set. To go on without the Hub, say so in your "
-            f"own line: source={own!r}, or a folder of pictures."
+            "and that HF_HUB_OFFLINE is not set."
         ) from error
-    two = _two_columns(dataset, name)
-    numbers = dataset.features.get("label") == two.features["label"]
-    others = [c for c in dataset.column_names if c != "image" and not (c == "label" and numbers)]
+    name = name or repository.split("/")[-1]
+    columns = _columns(dataset, "Image", "image")[:1] + _columns(dataset, "ClassLabel", "label")[:1]
+    if not _columns(dataset, "Image", "image"):
+        raise DataUnavailableError(
+            f"{repository!r} was loaded, but has no column of pictures, only "
+            f"{dataset.column_names}."
+        )
+    two = _two_columns(dataset, columns, name)
+    others = [c for c in dataset.column_names if c not in columns]
     left_out = f"other splits, columns {', '.join(others)}" if others else "other splits"
     return two, _line(f"{name}, {repository} on the Hub, split train", two, left_out)
 
 
-def _two_columns(dataset: "Dataset", name: str) -> "Dataset":
-    """The pictures and their labels alone; where there are none, every label is 0."""
-    from datasets import ClassLabel, Image
+def _columns(dataset: "Dataset", kind: str, best: str) -> list[str]:
+    """The columns of a kind, that of the best name first."""
+    found = [name for name, what in dataset.features.items() if type(what).__name__ == kind]
+    return sorted(found, key=lambda name: name != best)
 
-    if not isinstance(dataset.features.get("image"), Image):
-        raise DataUnavailableError(
-            f"{HUB_NAMES[name]!r} was loaded, but has no column 'image' of pictures any more, only "
-            f"{dataset.column_names}. Use source={OWN_SOURCES[name]!r}, or a folder of pictures."
-        )
-    if isinstance(dataset.features.get("label"), ClassLabel):
-        return dataset.select_columns(["image", "label"])
-    one = ClassLabel(names=[name])
-    return dataset.select_columns(["image"]).add_column("label", [0] * len(dataset), feature=one)
+
+def _two_columns(dataset: "Dataset", columns: list[str], name: str) -> "Dataset":
+    """The pictures and their labels alone; where there are none, every label is 0."""
+    from datasets import ClassLabel
+
+    two = dataset.select_columns(columns)
+    two = two.rename_columns(dict(zip(columns, ("image", "label"), strict=False)))
+    if len(columns) == 2:
+        return two
+    return two.add_column("label", [0] * len(dataset), feature=ClassLabel(names=[name]))

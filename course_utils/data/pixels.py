@@ -73,6 +73,24 @@ def to_pil(images: Tensor) -> list[Image.Image]:
     return [Image.fromarray(a[..., 0] if a.shape[-1] == 1 else a) for a in arrays]
 
 
+def as_shown(images: Tensor) -> Tensor:
+    """What a screen can show of pictures with any number of channels.
+
+    Args:
+        images: Shape (N, C, H, W), C >= 1.
+
+    Returns:
+        The pictures if C is 1 or 3; of two channels the first, of more the first three.
+
+    Example:
+        >>> import torch
+        >>> from course_utils.data import as_shown
+        >>> as_shown(torch.zeros(2, 5, 8, 8)).shape
+        torch.Size([2, 3, 8, 8])
+    """
+    return images[:, : 3 if images.shape[1] >= 3 else 1]
+
+
 def png(image: Image.Image) -> bytes:
     """A picture as the bytes of a PNG file.
 
@@ -121,7 +139,8 @@ def image_grid(images: Tensor) -> Image.Image:
     """Lay pictures out in a square grid, edge to edge.
 
     Args:
-        images: In [-1, 1], shape (N, C, H, W), N >= 1, C = 1 (grey) or 3 (RGB).
+        images: In [-1, 1], shape (N, C, H, W), N >= 1; of other C than 1 (grey) and 3 (RGB)
+            what `as_shown` gives.
 
     Returns:
         One image, ceil(√N) pictures wide; places that are left over are black.
@@ -141,6 +160,7 @@ def image_grid(images: Tensor) -> Image.Image:
 
     if len(images) == 0:
         raise ValueError("There are no pictures to lay out; images has no rows.")
+    images = as_shown(images) if images.ndim == 4 else images
     columns = math.ceil(math.sqrt(len(images)))
     grid = make_grid(images, nrow=columns, padding=0, pad_value=-1)
     return to_pil(grid[None, : images.shape[1]])[0]  # make_grid gives grey three times

@@ -1,4 +1,4 @@
-"""One picture, whatever it was saved as, becomes plain: 8-bit grey or RGB, upright, on white.
+"""One picture, whatever it was saved as, becomes plain: 8-bit grey or RGB, upright, on a colour.
 
 Pictures come as 16-bit scans, CMYK prints, palettes, films, turned by a phone, and with
 see-through parts. What is done to each is noted, so that `load_images` can say it.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 from PIL.ExifTags import Base
 
 from course_utils.data.pixels import png
@@ -23,29 +23,42 @@ _NO_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow knows their names, and
 _TOP = 65_535  # the brightest value of 16 bits
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A picture file that could be read, and what had to be done to it.
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a picture file was found to be.
 
     Attributes:
-        stored: The picture as ``datasets`` stores it: the file's path if it is plain already,
-            else the bytes of a PNG.
         size: Width and height in pixels, as it is seen.
         brightest: The brightest value of any channel, 0 to 255, once it is plain.
         deep: The lowest and highest value of 65,535, where a channel has more than 8 bits; None
             where it has not.
         film: Whether it has more frames or pages than the first, which is the one that is kept.
         turned: Whether its EXIF data say that it is to be turned or mirrored.
-        white: Whether it had see-through parts, which lie on white now.
+        clear: Whether it had see-through parts, which lie on a colour now.
+        kind: What Pillow calls the format, such as ``"JPEG"``.
+        mode: What Pillow calls the layout of its pixels, such as ``"CMYK"``.
+    """
+
+    size: tuple[int, int]
+    brightest: int
+    deep: tuple[int, int] | None = None
+    film: bool = False
+    turned: bool = False
+    clear: bool = False
+    kind: str = "PNG"
+    mode: str = "RGB"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened(Seen):
+    """A picture file that could be read, and what had to be done to it.
+
+    Attributes:
+        stored: The picture as ``datasets`` stores it: the file's path if it is plain already,
+            else the bytes of a PNG.
     """
 
     stored: dict[str, str | bytes | None]
-    size: tuple[int, int]
-    brightest: int
-    deep: tuple[int, int] | None
-    film: bool
-    turned: bool
-    white: bool
 
 
 def picture_suffixes() -> frozenset[str]:
@@ -62,14 +75,38 @@ def picture_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, kind in known.items() if kind in opened)
 
 
-def open_picture(path: Path) -> Opened:
+def open_picture(path: Path, background: str = "white") -> Opened:
+    """Read a picture file for a data set.
+
+    Args:
+        path: The file.
+        background: The colour that see-through parts are laid on.
+
+    Returns:
+        What is stored of it and what was done to it.
+
+    Raises:
+        Exception: As `read_picture`.
+    """
+    plain, seen = read_picture(path, background)
+    stored: dict[str, str | bytes | None] = {"path": None, "bytes": None}
+    # datasets turns a plain file by its EXIF data as well, when it decodes it.
+    if plain.mode == seen.mode and not seen.clear and _as_text(path):
+        stored["path"] = str(path.resolve())
+    else:
+        stored["bytes"] = png(plain)
+    return Opened(stored=stored, **vars(seen))
+
+
+def read_picture(path: Path, background: str = "white") -> tuple[Image.Image, Seen]:
     """Read a picture file: its first frame, turned as a viewer shows it, in 8 bits.
 
     Args:
         path: The file.
+        background: The colour that see-through parts are laid on.
 
     Returns:
-        What is stored of it and what was done to it.
+        The picture as `to_plain` makes it, and what it was.
 
     Raises:
         OSError: It is not there, or not whole.
@@ -86,29 +123,35 @@ def open_picture(path: Path) -> Opened:
         turned = image.getexif().get(Base.Orientation) in range(2, 9)
         image.load()  # turns a TIFF, and forgets that it was turned
         upright = ImageOps.exif_transpose(image)
-        white = upright.has_transparency_data
-        plain = to_plain(upright)
+        plain = to_plain(upright, background)
         found = _range_of_16_bits(upright, plain) if deep else None
-        stored: dict[str, str | bytes | None] = {"path": None, "bytes": None}
-        # datasets turns a plain file by its EXIF data as well, when it decodes it.
-        if plain.mode == image.mode and not white and _as_text(path):
-            stored["path"] = str(path.resolve())
-        else:
-            stored["bytes"] = png(plain)
-    # Where a deep picture was see-through there is white now, which says nothing of its values.
-    brightest = found[1] // 257 if found else _range(plain)[1]
-    return Opened(stored, plain.size, brightest, found, film, turned, white)
+        # Where a deep picture was see-through there is a colour, which says nothing of its values.
+        brightest = found[1] // 257 if found else _range(plain)[1]
+        seen = Seen(
+            size=plain.size,
+            brightest=brightest,
+            deep=found,
+            film=film,
+            turned=turned,
+            clear=upright.has_transparency_data,
+            kind=image.format or path.suffix,
+            mode=image.mode,
+        )
+    return plain, seen
 
 
-def to_plain(image: Image.Image) -> Image.Image:
+def to_plain(image: Image.Image, background: str = "white") -> Image.Image:
     """Bring a picture to 8 bits, grey or RGB.
 
     Args:
         image: A picture of any mode. 16-bit values are divided by 257, so that 65,535 becomes
             255.
+        background: The colour that see-through parts are laid on, as ``PIL.ImageColor`` knows
+            it.
 
     Returns:
-        The picture in mode ``"L"`` (grey sources) or ``"RGB"``, see-through parts on white.
+        The picture in mode ``"L"`` (grey sources, unless they lie on a colour that is not grey)
+        or ``"RGB"``.
 
     Raises:
         ValueError: A floating-point picture, whose range cannot be known, or values that do not
@@ -122,25 +165,38 @@ def to_plain(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range; save it as 8 or 16 bits.")
     if image.mode.startswith("I"):
-        return _from_16_bits(image)
+        return _from_16_bits(image, background)
     if image.mode == "La":  # Pillow turns this kind of see-through grey into no other
         image = image.convert("LA")
     if image.has_transparency_data:
         see_through = _see_through(image)
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, see_through).convert(
-            "L" if image.mode in ("1", "L", "LA") else "RGB"
-        )
+        below = Image.new("RGBA", image.size, ImageColor.getrgb(background)[:3])
+        laid = Image.alpha_composite(below, see_through)
+        grey = image.mode in ("1", "L", "LA") and is_grey(background)
+        image = laid.convert("L" if grey else "RGB")
     if image.mode in ("L", "RGB"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def each_plain(dataset: "Dataset") -> Iterator[Image.Image]:
+def is_grey(colour: str) -> bool:
+    """Whether a colour is black, white or between the two.
+
+    Args:
+        colour: As ``PIL.ImageColor`` knows it.
+
+    Returns:
+        True where red, green and blue are the same.
+    """
+    return len(set(ImageColor.getrgb(colour)[:3])) == 1
+
+
+def each_plain(dataset: "Dataset", background: str = "white") -> Iterator[Image.Image]:
     """The pictures of a data set, plain, decoded one at a time.
 
     Args:
         dataset: Has an ``image`` column.
+        background: The colour that see-through parts are laid on.
 
     Yields:
         Each picture as `to_plain` makes it.
@@ -153,7 +209,7 @@ def each_plain(dataset: "Dataset") -> Iterator[Image.Image]:
         for entry in dataset.select_columns("image"):
             if entry["image"] is None:
                 raise ValueError("there is none (None)")
-            yield to_plain(entry["image"])
+            yield to_plain(entry["image"], background)
             row += 1
     except Exception as error:  # Pillow's readers raise what they like at torn files
         raise ValueError(
@@ -161,8 +217,8 @@ def each_plain(dataset: "Dataset") -> Iterator[Image.Image]:
         ) from error
 
 
-def _from_16_bits(image: Image.Image) -> Image.Image:
-    """Grey values from 0 to 65,535 as 0 to 255, the see-through one as white."""
+def _from_16_bits(image: Image.Image, background: str) -> Image.Image:
+    """Grey values from 0 to 65,535 as 0 to 255, the see-through one as the background."""
     values = np.asarray(image)
     low, high = _range(image)
     if low < 0 or high > _TOP:
@@ -170,11 +226,13 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
             f"its values, {low:,} to {high:,}, do not fit into 16 bits (0 to {_TOP:,}); "
             "scale them, and save it anew."
         )
-    pixels = (values / 257).round().astype(np.uint8)
+    pixels = Image.fromarray((values / 257).round().astype(np.uint8))
     clear = image.info.get("transparency")
     if isinstance(clear, int):
-        pixels[values == clear] = 255
-    return Image.fromarray(pixels)
+        mode = "L" if is_grey(background) else "RGB"
+        pixels = pixels.convert(mode)
+        pixels.paste(ImageColor.getcolor(background, mode), mask=Image.fromarray(values == clear))
+    return pixels
 
 
 def _see_through(image: Image.Image) -> Image.Image:

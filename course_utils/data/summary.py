@@ -8,7 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from course_utils.data.plain import Opened
+from course_utils.data.plain import Seen
 
 DARK = 128
 """A set whose brightest value lies below this, of 255, was hardly meant to be shown like that."""
@@ -92,12 +92,15 @@ def course_line(what: str, names: Sequence[str], labels: Iterable[int], left_out
     return f"{what}: {number(len(labels), 'picture')} of {classes(names, labels)}{rest}"
 
 
-def folder_notes(files: Sequence[str], opened: Sequence[Opened]) -> list[str]:
+def folder_notes(
+    files: Sequence[str], opened: Sequence[Seen], background: str = "white"
+) -> list[str]:
     """What was done to the files of a folder, and what `prepare` will do to them.
 
     Args:
         files: The name of each, as it is told.
         opened: What came of each, at least one.
+        background: The colour that see-through parts were laid on.
 
     Returns:
         Parts of a sentence.
@@ -106,7 +109,7 @@ def folder_notes(files: Sequence[str], opened: Sequence[Opened]) -> list[str]:
     done = [
         ("film or of many pages, the first frame kept", [f for f, o in pairs if o.film]),
         ("turned as the EXIF data say", [f for f, o in pairs if o.turned]),
-        ("see-through, laid on white", [f for f, o in pairs if o.white]),
+        (f"see-through, laid on {background}", [f for f, o in pairs if o.clear]),
     ]
     notes = [f"{len(some):,} {what} ({named(some)})" for what, some in done if some]
     deep = [o.deep for o in opened if o.deep]
@@ -133,7 +136,7 @@ def size_notes(files: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[s
     notes = [" to ".join(dict.fromkeys(ends)) + " pixels"]
     oblong = sum(width != height for width, height in sizes)
     if oblong:
-        notes.append(f"{oblong:,} not square, of which prepare() keeps the middle")
+        notes.append(f"{oblong:,} not square, which prepare() crops, pads or squashes")
     pairs = zip(files, sizes, strict=True)
     odd = [f for f, size in pairs if min(size) < SMALL or max(size) >= SMALL * min(size)]
     if odd:

@@ -1,22 +1,23 @@
 """Pictures become batches.
 
 `load_images` gives a Hugging Face data set of labelled pictures.
-`hold_out` keeps some of them back. `prepare` decodes and resizes every picture once into one
-tensor of bytes, small enough to keep in memory; `ImageTensors.batch` turns any rows of it
-into a batch in [-1, 1].
+`hold_out` keeps some of them back. `prepare` decodes every picture and brings it to one size,
+once, into one tensor of bytes, small enough to keep in memory; `ImageTensors.batch` turns any
+rows of it into a batch in [-1, 1].
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from course_utils.data.plain import each_plain
+from course_utils.data.fit import Fit, Size, check_fit, check_size, fitted
+from course_utils.data.plain import each_plain, is_grey
 from course_utils.files import digest
-from course_utils.validate import check_count
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -81,28 +82,36 @@ class ImageTensors:
 
 
 def prepare(
-    dataset: "Dataset", image_size: int, channels: int = 3, flip: bool = False
+    dataset: "Dataset",
+    image_size: Size,
+    channels: int | None = 3,
+    flip: bool = False,
+    fit: Fit = "crop",
+    background: str = "white",
 ) -> ImageTensors:
-    """Decode every picture, keep the square in its middle, and resize that, once.
-
-    Of a picture that is not square the two ends of the longer side are lost. See-through parts
-    are laid on white, as `load_images` does with those of a folder.
+    """Decode every picture and bring it to one size, once.
 
     Args:
         dataset: A data set with ``image`` and ``label`` columns, as `load_images` gives, or
             with pictures of any other kind that `to_plain` takes.
-        image_size: Side of the pictures in pixels, at least 1.
-        channels: 1 for grey, 3 for RGB.
+        image_size: Side of the pictures in pixels, at least 1; or height and width.
+        channels: 1 for grey, 3 for RGB; None takes grey if all pictures are grey, else RGB.
         flip: Whether batches mirror pictures at random. Right for butterflies, wrong for
             digits: a mirrored 3 is not a 3.
+        fit: What is done with pictures of other proportions. ``"crop"`` keeps the middle, and
+            loses the two ends that are too long; ``"pad"`` keeps all, and fills up with the
+            background; ``"squash"`` bends them.
+        background: The colour of padding, and of what is laid below see-through parts: a name,
+            or such as ``"#ffcc00"``.
 
     Returns:
-        An `ImageTensors` that takes ``N * channels * image_size**2`` bytes.
+        An `ImageTensors` that takes ``N * channels * height * width`` bytes.
 
     Raises:
-        TypeError: `image_size` is not a whole number, or `flip` is neither True nor False.
-        ValueError: `image_size` or `channels` cannot be, the data set is empty or has no
-            pictures or no named labels, or a picture cannot be used, whose row is named.
+        TypeError: `image_size` is neither a whole number nor two of them, or `flip` is neither
+            True nor False.
+        ValueError: Another argument cannot be, the data set is empty or has no pictures or no
+            named labels, or a picture cannot be used, whose row is named.
 
     Example:
         >>> from course_utils.data import load_images, prepare
@@ -110,22 +119,56 @@ def prepare(
         digits, bundled with scikit-learn: 1,797 pictures of 10 classes: ...
         >>> data.images.shape, data.names[:3]
         (torch.Size([1797, 1, 16, 16]), ('0', '1', '2'))
+        >>> wide = prepare(load_images("flowers", count=9, size=64), (32, 48), fit="pad")
+        flowers, drawn by the course: 9 pictures of 9 classes: ...
+        >>> wide.images.shape
+        torch.Size([9, 3, 32, 48])
 
     Source:
         The preprocessing that the Hugging Face butterflies tutorial does anew in each epoch.
 
     Chapter: 1, "The data".
     """
-    size = check_count("image_size", image_size)
-    if isinstance(channels, bool) or channels not in (1, 3):
+    size = check_size("image_size", image_size)
+    check_fit(fit, background)
+    if isinstance(channels, bool) or channels not in (1, 3, None):
         raise ValueError(f"channels is {channels!r}; use 1 for grey or 3 for RGB.")
     if not isinstance(flip, bool):
         raise TypeError(f"flip is {flip!r}; it must be True or False.")
     _check_columns(dataset)
-    pictures = [_square(image, size, channels) for image in each_plain(dataset)]
+    images = fit_all(each_plain(dataset, background), size, channels, fit, background)
     labels = torch.tensor(dataset["label"][:], dtype=torch.int64)
     names = tuple(dataset.features["label"].names)
-    return ImageTensors(torch.stack(pictures), labels, names, flip)
+    return ImageTensors(images, labels, names, flip)
+
+
+def fit_all(
+    pictures: Iterable[Image.Image],
+    size: tuple[int, int],
+    channels: int | None,
+    fit: Fit,
+    background: str,
+) -> Tensor:
+    """Bring plain pictures to one size, one after the other.
+
+    Args:
+        pictures: In mode ``"L"`` or ``"RGB"``; at least one.
+        size: Height and width in pixels.
+        channels: 1, 3, or None for 1 if all pictures are grey.
+        fit: What is done with other proportions.
+        background: The colour of padding.
+
+    Returns:
+        Bytes of shape (N, channels, height, width).
+    """
+    made = []
+    coloured = fit == "pad" and not is_grey(background)
+    for image in pictures:
+        mode = {None: "RGB" if coloured else image.mode, 1: "L", 3: "RGB"}[channels]
+        array = np.asarray(fitted(image.convert(mode), size, fit, background))
+        made.append(torch.from_numpy(array.reshape(*size, -1).transpose(2, 0, 1).copy()))
+    most = max(len(picture) for picture in made)
+    return torch.stack([picture.expand(most, -1, -1) for picture in made])
 
 
 def _check_columns(dataset: "Dataset") -> None:
@@ -141,13 +184,3 @@ def _check_columns(dataset: "Dataset") -> None:
         )
     if len(dataset) == 0:
         raise ValueError("The data set is empty; there is no picture to prepare.")
-
-
-def _square(image: Image.Image, size: int, channels: int) -> Tensor:
-    """One picture as uint8 of shape (C, size, size): its central square, resized."""
-    from torchvision.transforms.v2 import functional as F
-
-    image = image.convert("L" if channels == 1 else "RGB")
-    image = F.center_crop(image, [min(image.size)])
-    image = F.resize(image, [size, size], F.InterpolationMode.BICUBIC, antialias=True)
-    return F.pil_to_tensor(image)

@@ -289,7 +289,7 @@ def test_the_whole_line_of_an_array(tmp_path, capsys):
     load(tmp_path, COLOUR, np.array([0, 0, 1, 1, 1, 1]))
     assert capsys.readouterr().out == (
         f"{tmp_path / 'mine.npy'}: 6 colour pictures; 2 classes: 0 0 (2), 1 1 (4); 10×12 pixels; "
-        "not square, prepare() keeps the middle; labels from mine_labels.npy\n"
+        "not square, which prepare() crops, pads or squashes; labels from mine_labels.npy\n"
     )
 
 
@@ -419,6 +419,9 @@ def test_dark_arrays_are_warned_of_and_others_are_not(tmp_path):
 
 def test_what_is_cropped_of_an_array_is_said(tmp_path, capsys):
     load(tmp_path, COLOUR)
-    assert "10×12 pixels; not square, prepare() keeps the middle" in capsys.readouterr().out
+    assert (
+        "10×12 pixels; not square, which prepare() crops, pads or squashes"
+        in capsys.readouterr().out
+    )
     load(tmp_path, COLOUR[:, :10])
     assert "not square" not in capsys.readouterr().out

@@ -206,7 +206,7 @@ def test_very_small_and_very_long_pictures_are_loaded_and_named(tmp_path):
     put(tmp_path, "usual.png", size=(79, 10))
     line = said(tmp_path)
     assert "1×1 to 4,096×1 pixels" in line
-    assert "3 not square, of which prepare() keeps the middle" in line
+    assert "3 not square, which prepare() crops, pads or squashes" in line
     assert "3 very small or very long (dot.png, line.png, strip.png), loaded all the same" in line
 
 
@@ -255,7 +255,7 @@ def test_the_whole_line_of_a_folder(tmp_path):
         f"{tmp_path}: 3 pictures of 9 files; 2 classes: 0 cat (2), 1 dog (1); "
         "put together from several folders: cat; "
         "folders above the labels not used: 2024, 2025; "
-        "16×8 pixels; 3 not square, of which prepare() keeps the middle; "
+        "16×8 pixels; 3 not square, which prepare() crops, pads or squashes; "
         "left out: 2 files .txt (more.TXT, notes.txt), 1 file no suffix (README), "
         "2 files with labels or captions, not used (Captions.json, labels.csv), "
         "2 files or folders hidden or a system's (.git, .hidden), "

@@ -294,7 +294,13 @@ def test_what_is_noted_of_a_file(tmp_path):
     for kind in ("png", "bmp", "ppm"):
         Image.fromarray(GREY).save(tmp_path / f"a.{kind}")
         path = str((tmp_path / f"a.{kind}").resolve())
-        wanted = Opened({"path": path, "bytes": None}, (16, 16), 255, None, False, False, False)
+        wanted = Opened(
+            stored={"path": path, "bytes": None},
+            size=(16, 16),
+            brightest=255,
+            kind=kind.upper(),
+            mode="L",
+        )
         assert open_picture(tmp_path / f"a.{kind}") == wanted
     Image.fromarray(GREY.astype(np.uint16) * 257).save(tmp_path / "deep.png")
     deep = open_picture(tmp_path / "deep.png")
@@ -304,7 +310,7 @@ def test_what_is_noted_of_a_file(tmp_path):
     assert (deep.brightest, deep.deep) == (255, (0, 65_535))
     Image.new("LA", (2, 3)).save(tmp_path / "clear.png")
     clear = open_picture(tmp_path / "clear.png")
-    assert (clear.white, clear.size, clear.brightest) == (True, (2, 3), 255)
+    assert (clear.clear, clear.size, clear.brightest) == (True, (2, 3), 255)
     (tmp_path / "b.png").write_bytes(png(np.full((4, 4, 3), 0x1234, np.uint16), 2))
     assert open_picture(tmp_path / "b.png").deep == (0x1200, 0x12FF)
 

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from course_utils.data.plain import Opened
+from course_utils.data.plain import Seen
 from course_utils.data.summary import (
     classes,
     course_line,
@@ -56,13 +56,13 @@ def test_the_line_of_the_courses_own_sets():
 
 
 def opened(size=(16, 16), deep=None, **done):
-    marks = dict.fromkeys(("film", "turned", "white"), False) | done
-    return Opened({"path": None, "bytes": None}, size, 255, deep, **marks)
+    marks = dict.fromkeys(("film", "turned", "clear"), False) | done
+    return Seen(size=size, brightest=255, deep=deep, **marks)
 
 
 def test_what_was_done_to_the_files_is_told_of_each():
     files = ["a", "b", "c", "d"]
-    pictures = [opened(film=True), opened(turned=True), opened(white=True), opened(white=True)]
+    pictures = [opened(film=True), opened(turned=True), opened(clear=True), opened(clear=True)]
     assert folder_notes(files, pictures) == [
         "1 film or of many pages, the first frame kept (a)",
         "1 turned as the EXIF data say (b)",
@@ -81,7 +81,7 @@ def test_the_range_of_deep_pictures_is_that_of_all_together():
 
 def test_the_smallest_and_the_largest_are_those_by_area():
     told = size_notes(["a", "b", "c"], [(30, 9), (16, 20), (16, 18)])
-    assert told == ["30×9 to 16×20 pixels", "3 not square, of which prepare() keeps the middle"]
+    assert told == ["30×9 to 16×20 pixels", "3 not square, which prepare() crops, pads or squashes"]
     assert size_notes(["a", "b"], [(1_000, 1_000)] * 2) == ["1,000×1,000 pixels"]
 
 
@@ -89,7 +89,7 @@ def test_small_and_long_pictures_are_named_from_the_bound_on():
     sizes = [(8, 8), (7, 8), (8, 63), (8, 64), (7, 7)]
     told = size_notes(["a", "b", "c", "d", "e"], sizes)
     assert told[-1] == "3 very small or very long (b, d, e), loaded all the same"
-    assert told[1] == "3 not square, of which prepare() keeps the middle"
+    assert told[1] == "3 not square, which prepare() crops, pads or squashes"
 
 
 def test_dark_pictures_are_warned_of_where_they_are_asked_for():
