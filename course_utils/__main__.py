@@ -10,9 +10,15 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS = {
-    "train": ("course_utils.training.command", "train a network; keep checkpoints and samples"),
+    "train": (
+        "course_utils.share.training",
+        "train a network, on pictures of yours if you like; keep what it learns",
+    ),
     "judge": ("course_utils.share.judged", "say how good the pictures of a folder are"),
-    "sample": ("course_utils.sampling.command", "draw with a network of the gallery"),
+    "sample": (
+        "course_utils.sampling.command",
+        "draw with a network of the gallery, of a folder or of the Hub",
+    ),
     "exhibit": ("course_utils.share.exhibit", "put a finished overnight run into the gallery"),
     "extractor": (
         "course_utils.metrics.classifier",

@@ -4,7 +4,8 @@
 one file: `ddpm`, `ddim`, `flow`; `base` is what they share, `diffusion` what the first two do.
 For few steps there are `heun`, `dpm_solver` and `unipc`, which share `sigmas`. `guidance` lets
 `labels` count for more, `edit` begins with a picture, `inversion` finds its noise, and `walk` is
-what these and `loop` share; `command` draws from the shell. Taught in chapters 02_schedulers,
+what these and `loop` share. `opening` opens trained networks of anybody's, `pictures` draws with
+them, `film` shows how; `command` does it from the shell. Taught in chapters 02_schedulers,
 05_flowers, 07_guidance and 08_few_steps.
 """
 
@@ -18,6 +19,8 @@ from course_utils.sampling.guidance import Guidance, guided_answer
 from course_utils.sampling.heun import HeunDiscreteScheduler
 from course_utils.sampling.inversion import invert, slerp
 from course_utils.sampling.loop import Samples, sample
+from course_utils.sampling.opening import NetworkUnavailableError, Opened, open_network
+from course_utils.sampling.pictures import Drawn, draw_pictures, solver
 from course_utils.sampling.sigmas import karras_sigmas
 from course_utils.sampling.unipc import UniPCMultistepScheduler
 from course_utils.sampling.walk import initial_noise
@@ -26,20 +29,26 @@ __all__ = [
     "DDIMScheduler",
     "DDPMScheduler",
     "DPMSolverMultistepScheduler",
+    "Drawn",
     "FlowMatchEulerScheduler",
     "Guidance",
     "HeunDiscreteScheduler",
+    "NetworkUnavailableError",
+    "Opened",
     "Samples",
     "SamplingScheduler",
     "StepOutput",
     "UniPCMultistepScheduler",
+    "draw_pictures",
     "guided_answer",
     "image_to_image",
     "initial_noise",
     "inpaint",
     "invert",
     "karras_sigmas",
+    "open_network",
     "quick_scheduler",
     "sample",
     "slerp",
+    "solver",
 ]

@@ -1,79 +1,151 @@
 """Draw from the shell: ``python -m course_utils sample sprites-16 --seeds 0-15 --out mine.png``."""
 
+import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
 
 import tyro
-from PIL import Image
 
-from course_utils.data.pixels import image_grid
-from course_utils.files import spelled_out
+from course_utils.data.pixels import png, to_pil
+from course_utils.files import spelled_out, write_whole
 from course_utils.models import gallery
-from course_utils.sampling.ddim import quick_scheduler
-from course_utils.sampling.loop import sample
+from course_utils.sampling.film import sheet, write_gif, write_mp4
+from course_utils.sampling.opening import Opened, open_network
+from course_utils.sampling.pictures import SOLVERS, Drawn, draw_pictures
 from course_utils.screen import tell
 
-WIDTH = 640
-"""How wide a sheet may become, in pixels, by enlarging small pictures."""
-
 MOST = 1000
-"""So many pictures go onto one sheet, and no more."""
+"""So many pictures are drawn at once, and no more."""
+
+HOW = "drawn.json"
+"""What tells how the pictures of a folder were drawn, and that this command has drawn them."""
+
+_Solver = Literal["ddim", *SOLVERS]  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Draw with a network of the gallery; one picture for each seed, the same each time."""
+    """Draw with a trained network; one picture for each seed, the same each time."""
 
     network: Annotated[str, tyro.conf.Positional]
-    """Its name, such as sprites-16."""
+    """A name of the gallery, such as sprites-16; the folder of a run, or of any network that
+    diffusers has saved; or owner/name on the Hub."""
 
     out: str
-    """The file that gets the sheet of pictures, such as mine.png."""
+    """The file for the sheet of pictures, such as mine.png, or for a film of them, .gif or .mp4.
+    Any other name is that of a folder for each picture by itself, the sheet and the film."""
 
     seeds: str = "0-15"
     """Whole numbers from 0 up, as in 0-15 or 3,7,20-24."""
 
-    kind: str | None = None
-    """The kind to draw, by its name; without it the kinds take turns."""
+    label: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """The kind to draw, by its name or number, or none; may be given more than once. Without it
+    all kinds take turns: which one is a matter of the seed."""
 
-    num_inference_steps: int = 50
+    guidance: float = 1.0
+    """How much the label counts, 1 for the network as it is; 2 or 3 give clearer kinds, less
+    variety, and take twice the time."""
+
+    steps: int = 50
     """How often the network looks at each picture."""
+
+    solver: _Solver = "ddim"
+    """What walks from noise to the picture; dpm and unipc need some 15 steps, ddpm hundreds."""
+
+    batch_size: int = 16
+    """How many are drawn together; fewer need less memory, and the pictures stay the same."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Draw as the words say, and save the sheet.
+    """Draw as the words say, and save the pictures.
 
     Args:
-        arguments: The name of a network and the options.
+        arguments: The network and the options.
 
     Returns:
-        0 where the sheet was saved.
+        0 where they were saved.
 
     Raises:
         ValueError: There is no such network or kind, or the seeds are none.
-        OSError: The sheet cannot be saved where it should.
+        FileExistsError: The folder has files that this command has not made.
+        OSError: The pictures cannot be saved where they should.
     """
     options = tyro.cli(Options, prog="python -m course_utils sample", args=list(arguments))
-    seeds = read_seeds(options.seeds)
-    artist: Any = gallery.load(options.network)  # diffusers' classes, which mypy finds too wide
-    out = spelled_out("--out", options.out)
-    run = sample(
-        artist.model,
-        quick_scheduler(artist.noise_scheduler),
-        seeds=seeds,
-        class_labels=_labels(options.kind, artist, len(seeds)),
-        num_inference_steps=options.num_inference_steps,
+    seeds, out = read_seeds(options.seeds), spelled_out("--out", options.out)
+    single = out.suffix.lower() in (".png", ".gif", ".mp4")
+    if not single:
+        _refuse_strangers(out)
+    elif not out.parent.is_dir():
+        raise FileNotFoundError(f"--out is {options.out!r}, but there is no folder {out.parent}.")
+    opened = open_network(options.network)
+    drawn = draw_pictures(
+        opened,
+        seeds,
+        labels=options.label,
+        guidance=options.guidance,
+        num_inference_steps=options.steps,
+        solver_name=options.solver,
+        batch_size=options.batch_size,
+        film=out.suffix.lower() != ".png",
         progress=sys.stderr.isatty(),
     )
-    sheet = image_grid(run.images)
-    larger = max(1, WIDTH // sheet.width)  # each pixel becomes a square that can be seen
-    sheet = sheet.resize((sheet.width * larger, sheet.height * larger), Image.Resampling.NEAREST)
-    sheet.save(out)
-    tell(f"{len(seeds)} pictures by {artist.name} ({artist.told}) are in {out}")
+    if single:
+        _save(drawn, out)
+    else:
+        _fill(out, opened, seeds, drawn, options)
+    cost = ""
+    if options.network in gallery.names():
+        cost = f" ({gallery.load(options.network).told})"
+    tell(f"{len(seeds)} pictures by {opened.name}{cost} are in {out}")
     return 0
+
+
+def _save(drawn: Drawn, out: Path) -> None:
+    """One file: a sheet or a film."""
+    if out.suffix.lower() == ".png":
+        write_whole(out, png(sheet(drawn.images)))
+    elif out.suffix.lower() == ".gif":
+        write_gif(out, [sheet(images) for images in drawn.film])
+    else:
+        missing = write_mp4(out, [sheet(images) for images in drawn.film])
+        if missing:
+            raise OSError(f"{out} cannot be made: {missing}. Ask for a .gif instead.")
+
+
+def _fill(
+    folder: Path, opened: Opened, seeds: Sequence[int], drawn: Drawn, options: Options
+) -> None:
+    """A folder: each picture by itself, the sheet, and the film of the first ones."""
+    how = asdict(options) | {"kinds": [_named(opened, kind) for kind in drawn.kinds]}
+    write_whole(folder / HOW, json.dumps(how, indent=1, ensure_ascii=False).encode())
+    for seed, picture in zip(seeds, to_pil(drawn.images), strict=True):
+        write_whole(folder / f"seed-{seed:04}.png", png(picture))
+    write_whole(folder / "sheet.png", png(sheet(drawn.images)))
+    frames = [sheet(images) for images in drawn.film]
+    write_gif(folder / "film.gif", frames)
+    missing = write_mp4(folder / "film.mp4", frames)
+    if missing:
+        tell(f"there is a film.gif, but no film.mp4: {missing}")
+
+
+def _named(opened: Opened, kind: int) -> str:
+    """A kind's name, or its number where it has none."""
+    return opened.labels[kind] if kind < len(opened.labels) else str(kind)
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Refuse to write among files that this command has not made."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"--out is {folder}, which is a file; name a folder, or a .png.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / HOW).is_file():
+        raise FileExistsError(
+            f"--out is {folder}, a folder with files that were not drawn by this command. Name "
+            "another one. Nothing was changed."
+        )
 
 
 def read_seeds(text: str) -> list[int]:
@@ -100,12 +172,3 @@ def read_seeds(text: str) -> list[int]:
     if len(seeds) > MOST:
         raise ValueError(f"--seeds stands for {len(seeds)} pictures; a sheet holds {MOST}.")
     return seeds
-
-
-def _labels(kind: str | None, artist: gallery.Trained, count: int) -> list[int]:
-    """The kind of each picture: the one asked for, or all in turn."""
-    if kind is None:
-        return [k % len(artist.labels) for k in range(count)]
-    if kind not in artist.labels:
-        raise ValueError(f"--kind is {kind!r}; {artist.name} draws {', '.join(artist.labels)}.")
-    return [artist.labels.index(kind)] * count

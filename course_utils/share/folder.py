@@ -6,7 +6,7 @@ Nothing here needs a network; `course_utils.share.hub` sends such a folder to th
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from course_utils.data.pixels import image_grid, png
 from course_utils.files import spelled_out, write_whole
+from course_utils.models.gallery import CARD
 from course_utils.noise.process import NoiseScheduler
 from course_utils.share.portable import CODE, carries_code, network_code, portable_scheduler
 
@@ -39,6 +40,7 @@ def save_model(
     samples: Tensor,
     config: Any,
     losses: Sequence[float],
+    about: Mapping[str, Any] | None = None,
 ) -> Path:
     """Save a trained model where it is complete without this course, and load it to see.
 
@@ -52,10 +54,13 @@ def save_model(
         samples: Pictures for the card, shape (N, C, H, W), in [-1, 1].
         config: The settings of the run, a dataclass.
         losses: The loss of every update.
+        about: What ``card.json`` is to tell to programs, in plain values: under ``labels`` what
+            the kinds are called, in order, which `course_utils.sampling.open_network` reads.
 
     Returns:
         The folder. It holds ``model_index.json`` with ``unet/`` and ``scheduler/``, the card
-        as ``README.md``, ``samples.png``, and ``training.json``.
+        as ``README.md``, ``samples.png``, ``training.json``, and ``card.json`` where there is
+        something to tell.
 
     Raises:
         ValueError: Others could not load the network or the scheduler, or the folder can be
@@ -99,6 +104,8 @@ def save_model(
     write_whole(folder / "training.json", json.dumps(numbers, indent=1).encode())
     write_whole(folder / "samples.png", picture)
     write_whole(folder / "README.md", str(card).encode())
+    if about is not None:
+        write_whole(folder / CARD, json.dumps(about, indent=1, ensure_ascii=False).encode())
     with _quietly():
         pipeline: Any = DDPMPipeline(unet=model, scheduler=scheduler)
         pipeline.save_pretrained(folder)
@@ -112,7 +119,7 @@ def save_model(
 
 def _own(folder: Path) -> Path:
     """Refuse to write over files that `save_model` has not made; an older model is replaced."""
-    names = ("README.md", "samples.png", "training.json", INDEX, "unet", "scheduler")
+    names = ("README.md", "samples.png", "training.json", CARD, INDEX, "unet", "scheduler")
     there = [name for name in names if (folder / name).exists()]
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; choose another folder. Nothing was written.")

@@ -15,7 +15,10 @@ from typing import Any
 from course_utils.files import spelled_out, write_whole
 from course_utils.share.folder import WEIGHTS, HubError, load_saved
 
-PARTS = ("README.md", "model_index.json", "samples.png", "training.json", "scheduler/*", "unet/*")
+PARTS = (
+    *("README.md", "card.json", "model_index.json", "samples.png", "training.json"),
+    *("scheduler/*", "unet/*"),
+)
 """What leaves your machine. Checkpoints, logs and all else in the folder stay."""
 
 _REMEDIES = {

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from course_utils.files import spelled_out, write_whole
 from course_utils.models.base import height_and_width
-from course_utils.share.opening import open_folder
+from course_utils.sampling.opening import open_folder
 
 FILE = "model.onnx"
 

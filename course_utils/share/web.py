@@ -21,8 +21,8 @@ from PIL import Image
 
 from course_utils.files import spelled_out, write_whole
 from course_utils.models.base import height_and_width
+from course_utils.sampling.opening import Opened, open_folder
 from course_utils.share.onnx import FILE, converted
-from course_utils.share.opening import Opened, open_folder
 from course_utils.share.runtime import FILES, LICENCE, SCRIPTS, runtime
 
 PARTS = "playground"

@@ -23,9 +23,10 @@ from course_utils.files import cache_folder, digest, write_whole
 from course_utils.noise import process, targets
 from course_utils.noise.process import NoiseScheduler
 from course_utils.screen import tell
-from course_utils.training import batches, loop, loss, state
+from course_utils.training import batches, loop, loss, pace, state
 from course_utils.training.config import TrainingConfig
 from course_utils.training.fingerprint import fingerprint
+from course_utils.training.fitting import check_fit
 from course_utils.training.state import Network, TrainingRun
 
 
@@ -44,7 +45,7 @@ def recipe_of(
         Plain values and SHA-256 digests; the versions of the libraries and the digest of the
         package's training code are among them.
     """
-    modules = [loop, batches, loss, state, process, targets, tensors]
+    modules = [loop, batches, loss, state, pace, process, targets, tensors]
     parents = [inspect.getmodule(c) for c in type(noise_scheduler).__mro__ if c is not object]
     modules += [module for module in parents if module is not None]
     code = "".join(inspect.getsource(m) for m in modules)
@@ -78,8 +79,8 @@ def trained(
         and replaced; where nothing can be written, the run is still returned.
 
     Raises:
-        ValueError: The pictures do not fit the network, or the settings have an output folder,
-            which a run that is only loaded would leave empty.
+        ValueError: The pictures do not fit the network; or the settings have an output folder,
+            which a run that is only loaded would leave empty, or minutes in place of updates.
 
     Example:
         >>> from course_utils.data import load_images, prepare
@@ -95,11 +96,16 @@ def trained(
         >>> len(run.losses)
         2
     """
-    loop.check_fit(model, data, config)
+    check_fit(model, data, config)
     if config.output_dir is not None:
         raise ValueError(
             f"output_dir is {config.output_dir!r}; a run kept here writes no folder. Use train(), "
             f"and resume=True to go on from its checkpoints."
+        )
+    if config.minutes is not None:
+        raise ValueError(
+            f"minutes is {config.minutes}; a run kept here is the same the next time, which one of "
+            f"so many minutes is not. Give num_steps, or use train()."
         )
     recipe = recipe_of(config, model, noise_scheduler, data)
     name = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,5 +1,6 @@
 """Every number of a training run, in one place, checked before anything is trained."""
 
+import json
 import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_type_hints
@@ -29,8 +30,13 @@ class TrainingConfig:
     num_steps: int = setting(1_000, at_least=1)
     """Optimiser updates in all; 1,000 is enough for a small net on small pictures."""
 
-    image_size: int | None = setting(None, at_least=1)
-    """Side of the pictures in pixels, to have others refused; None takes what was prepared."""
+    minutes: float | None = setting(None, above=0, may_change=True)
+    """Minutes that the run may take; the number of updates then follows from how long they take,
+    and num_steps is a first guess. None for just so many updates."""
+
+    image_size: int | tuple[int, int] | None = setting(None, at_least=1)
+    """Side of the pictures in pixels, or height and width, to have others refused; None takes
+    what was prepared."""
 
     batch_size: int = setting(64, at_least=1)
     """Pictures an update learns from, over all processes together; 64 keeps a CPU busy."""
@@ -39,12 +45,20 @@ class TrainingConfig:
     """In how many parts, one after the other, a process works through its share of the batch.
     More parts need less memory and give the same update; 1 is fastest."""
 
+    gradient_checkpointing: bool = setting(False, may_change=True)
+    """Whether to forget what the layers said and work it out again for the gradient. Needs a
+    fraction of the memory, a third more time, and gives the same update."""
+
     num_processes: int | None = setting(None, at_least=1, may_change=True)
     """How many processes the run was asked for; it refuses to run as any other number.
     None trusts what the launcher has announced."""
 
     learning_rate: float = setting(1e-3, above=0, below=1)
     """Peak step size of AdamW; small nets take 1e-3 and more."""
+
+    adam_beta2: float = setting(0.999, at_least=0, below=1)
+    """How much AdamW's average of squared gradients keeps per update; short runs want 0.99, whose
+    average forgets the wild beginning sooner."""
 
     num_warmup_steps: int = setting(50, at_least=0, at_most="num_steps")
     """Updates over which the step size climbs to its peak, while AdamW's averages are poor."""
@@ -160,11 +174,13 @@ def check_same_run(before: dict[str, Any], config: TrainingConfig) -> None:
     Raises:
         ValueError: Settings that may not change differ; each is named with both values.
     """
-    now = asdict(config)
-    decide = [field.name for field in fields(config) if not field.metadata["may_change"]]
-    names = [name for name in decide if now[name] != before.get(name)]
+    now = json.loads(json.dumps(asdict(config)))  # as it was kept: without tuples
+    decide = [field for field in fields(config) if not field.metadata["may_change"]]
+    # A setting that is younger than the checkpoint had, in effect, its default.
+    before = {field.name: before.get(field.name, field.default) for field in decide}
+    names = [name for name in before if now[name] != before[name]]
     if names:
-        differences = "; ".join(f"{n} was {before.get(n)!r} and is {now[n]!r}" for n in names)
+        differences = "; ".join(f"{n} was {before[n]!r} and is {now[n]!r}" for n in names)
         raise ValueError(
             f"This checkpoint belongs to a run with other settings: {differences}. "
             f"Give the old values to go on, or another output_dir to begin a new run."

@@ -41,10 +41,23 @@ def recipe(name: str, budget: str | None = None) -> Recipe:
     return RECIPES[name](BUDGETS.index(budget))
 
 
-def _blocks(
+def plain_blocks(
     widths: tuple[int, ...], layers: int, attention: int | None = None, groups: int = 32
 ) -> dict[str, Any]:
-    """Plain blocks of these widths; one level, counted from the top, may have attention."""
+    """Plain blocks, which are quick; one level may have attention.
+
+    Args:
+        widths: Channels of each level, from the full size down.
+        layers: Residual blocks of each level.
+        attention: The level that has attention, counted from the top; None for none.
+        groups: Into how many groups the channels are normalised; divides all widths.
+
+    Returns:
+        Arguments of ``UNet2DModel``.
+
+    Source:
+        ``diffusers.UNet2DModel``.
+    """
     plain = range(len(widths))
     down = ["AttnDownBlock2D" if k == attention else "DownBlock2D" for k in plain]
     up = ["AttnUpBlock2D" if k == attention else "UpBlock2D" for k in plain]
@@ -57,7 +70,7 @@ def _blocks(
     }
 
 
-_SMOKE: dict[str, Any] = {
+SMOKE: dict[str, Any] = {
     "num_steps": 8,
     "num_warmup_steps": 2,
     "ema_decay": 0.5,
@@ -84,7 +97,7 @@ _NIGHT: dict[str, Any] = {
 def _digits(k: int) -> Recipe:
     """Chapter 1's better recipe."""
     settings: tuple[dict[str, Any], ...] = (
-        _SMOKE | {"image_size": 8, "learning_rate": 3e-3},
+        SMOKE | {"image_size": 8, "learning_rate": 3e-3},
         {
             "image_size": 28,
             "num_steps": 1_000,
@@ -100,7 +113,9 @@ def _digits(k: int) -> Recipe:
         config=TrainingConfig(**settings[k]),
         channels=1,
         conditional=True,
-        network=_blocks(((8, 16, 32), (16, 32, 64), (32, 64, 96), (16, 32, 64))[k], 1, groups=8),
+        network=plain_blocks(
+            ((8, 16, 32), (16, 32, 64), (32, 64, 96), (16, 32, 64))[k], 1, groups=8
+        ),
         source=(None, "drawn", "drawn", None)[k],
         count=(None, 4_000, 20_000, None)[k],
     )
@@ -109,7 +124,7 @@ def _digits(k: int) -> Recipe:
 def _sprites(k: int) -> Recipe:
     """On a laptop chapter 3's labelled network."""
     settings: tuple[dict[str, Any], ...] = (
-        _SMOKE | {"image_size": 16, "batch_size": 16},
+        SMOKE | {"image_size": 16, "batch_size": 16},
         {
             "image_size": 16,
             "num_steps": 700,
@@ -121,10 +136,10 @@ def _sprites(k: int) -> Recipe:
         {"image_size": 16, "num_steps": 30_000, "batch_size": 100, "ema_decay": 0.999},
     )
     network = (
-        _blocks((16, 16), 2, groups=16),
-        _blocks((32, 64, 96), 1, groups=8),
-        _blocks((32, 64, 96), 1, groups=8),
-        _blocks((128, 64), 2, groups=16),  # 3,774,467 parameters
+        plain_blocks((16, 16), 2, groups=16),
+        plain_blocks((32, 64, 96), 1, groups=8),
+        plain_blocks((32, 64, 96), 1, groups=8),
+        plain_blocks((128, 64), 2, groups=16),  # 3,774,467 parameters
     )
     return Recipe(
         name="sprites",
@@ -164,16 +179,16 @@ def _butterflies(k: int) -> Recipe:
         "save_model_steps": steps_for_epochs(30, 1_000, 16),
     }
     settings: tuple[dict[str, Any], ...] = (
-        _SMOKE | {"image_size": 16, "batch_size": 8, "learning_rate": 2e-3},
+        SMOKE | {"image_size": 16, "batch_size": 8, "learning_rate": 2e-3},
         {"image_size": 32, "num_steps": 1_200, "batch_size": 8, "learning_rate": 1.2e-3},
         _NIGHT | {"image_size": 32, "num_steps": 10_000, "batch_size": 16},
         tutorial,
     )
     network = (
-        _blocks((16, 16), 1, groups=16),
-        _blocks((24, 48, 96, 96), 1, groups=8),
-        _blocks((24, 48, 96, 96), 1, groups=8),
-        _blocks((128, 128, 256, 256, 512, 512), 2, attention=4),
+        plain_blocks((16, 16), 1, groups=16),
+        plain_blocks((24, 48, 96, 96), 1, groups=8),
+        plain_blocks((24, 48, 96, 96), 1, groups=8),
+        plain_blocks((128, 128, 256, 256, 512, 512), 2, attention=4),
     )
     return Recipe(
         name="butterflies",
@@ -187,7 +202,7 @@ def _butterflies(k: int) -> Recipe:
 
 def _flowers(k: int) -> Recipe:
     settings: tuple[dict[str, Any], ...] = (
-        _SMOKE | {"image_size": 16, "batch_size": 8},
+        SMOKE | {"image_size": 16, "batch_size": 8},
         {
             "image_size": 32,
             "num_steps": 1_800,
@@ -209,10 +224,10 @@ def _flowers(k: int) -> Recipe:
         },
     )
     network = (
-        _blocks((16, 16), 1, groups=8),
-        _blocks((24, 48, 96, 96), 1, groups=8),
-        _blocks((24, 48, 96, 96), 1, groups=8),
-        _blocks((128, 256, 512, 512), 2, attention=3),
+        plain_blocks((16, 16), 1, groups=8),
+        plain_blocks((24, 48, 96, 96), 1, groups=8),
+        plain_blocks((24, 48, 96, 96), 1, groups=8),
+        plain_blocks((128, 256, 512, 512), 2, attention=3),
     )
     return Recipe(
         name="flowers",

@@ -33,6 +33,7 @@ from course_utils.training.fingerprint import fingerprint
 from course_utils.training.folder import NAMES, RunFolder, probe_folder
 from course_utils.training.grids import draw_samples
 from course_utils.training.judging import OnTheWay
+from course_utils.training.pace import Pace
 from course_utils.training.state import Network, TrainingState
 
 
@@ -100,6 +101,8 @@ class Output:
             if self.start is not None:
                 before, tensors = read_checkpoint(self.start)
                 self._check_same(before)
+                if "pace" in before:
+                    state.pace = Pace.kept(before["pace"])
                 try:
                     state.load(tensors)
                 except ValueError as error:
@@ -154,7 +157,7 @@ class Output:
         if self.start is None or self.start.resolve().parent != self.checkpoints.resolve():
             self.folder.clear(*NAMES)
         if self.start is not None:
-            tell(f"resumed {self.start} after {state.step} of {self.config.num_steps} updates")
+            tell(f"resumed {self.start} after {state.step} of {state.pace.num_steps} updates")
         elif self.resume:
             tell(f"there is no checkpoint in {self.checkpoints}: the run starts at update 0")
 
@@ -173,7 +176,7 @@ class Output:
         ):
             if every is None:
                 continue
-            if state.step == self.config.num_steps or (every > 0 and state.step % every == 0):
+            if state.step == state.pace.num_steps or (every > 0 and state.step % every == 0):
                 if state.accelerator.is_main_process:
                     action(state)
                 state.accelerator.wait_for_everyone()
@@ -185,7 +188,7 @@ class Output:
             state: The run's state, which is only read.
         """
         about = {"step": state.step, "seconds": self.seconds(), "machine": machine()}
-        about |= {"config": asdict(self.config)} | self.about
+        about |= {"config": asdict(self.config), "pace": state.pace.as_dict()} | self.about
         keep = self.config.keep_checkpoints
         try:
             self.folder.note(*checkpoint_files(self.checkpoints, state.step))

@@ -2,8 +2,8 @@
 
 import math
 from dataclasses import Field, field
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 
 def setting(
@@ -40,20 +40,23 @@ def check_setting(config: Any, field: Field[Any], kind: Any) -> None:
     Args:
         config: The dataclass with all settings.
         field: The setting, made by `setting`.
-        kind: Its type: int, float, bool, str or a Literal, or one of them or None.
+        kind: Its type: int, float, bool, str or a Literal, or one of them or None; of a whole
+            number, two of them, for height and width, may be another way to give it.
 
     Raises:
         ValueError: Names the setting, its value, and what it must be.
     """
     value = getattr(config, field.name)
-    optional = NoneType in get_args(kind)
-    if optional:
-        kind = next(t for t in get_args(kind) if t is not NoneType)
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    optional, pair = NoneType in kinds, tuple[int, int] in kinds
+    kind = next(t for t in kinds if t is not NoneType)
     if value is None and optional:
         return
     limit = field.metadata["at_most"] and getattr(config, field.metadata["at_most"])
-    if not (_is_a(kind, value) and _is_within(value, field.metadata, limit)):
+    parts = value if pair and isinstance(value, tuple) and len(value) == 2 else (value,)
+    if not all(_is_a(kind, part) and _is_within(part, field.metadata, limit) for part in parts):
         choices = [*_in_words(kind, field.metadata, limit), *(["None"] if optional else [])]
+        choices[1:1] = ["two of those for height and width"] * pair
         rule = " or ".join([", ".join(choices[:-1]), choices[-1]]) if choices[1:] else choices[0]
         raise ValueError(f"{field.name} is {value!r}; it must be {rule}.")
     needs = field.metadata["needs"]

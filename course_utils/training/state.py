@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from course_utils.models.base import Denoiser
 from course_utils.training.config import TrainingConfig
+from course_utils.training.pace import Pace
 
 _AVERAGES = ("exp_avg", "exp_avg_sq")  # what AdamW remembers of each weight
 
@@ -64,7 +65,11 @@ class TrainingState:
         self.accelerator = accelerator
         self.network = model
         self.ema = EMAModel(model.parameters(), decay=config.ema_decay, foreach=True)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, fused=True)
+        betas = (0.9, config.adam_beta2)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, betas=betas, fused=True
+        )
+        self.pace = Pace.of(config.num_warmup_steps, config.num_steps)
         self._start_lr_scheduler(optimizer, step=0)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.ema.to(accelerator.device)
@@ -72,12 +77,10 @@ class TrainingState:
 
     def _start_lr_scheduler(self, optimizer: Any, step: int) -> None:
         """The cosine with warm-up, counted in updates, at the place it has before `step`."""
-        from diffusers.optimization import get_cosine_schedule_with_warmup
-
         for group in optimizer.param_groups:
             group["initial_lr"] = self.config.learning_rate
-        self.lr_scheduler = get_cosine_schedule_with_warmup(
-            optimizer, self.config.num_warmup_steps, self.config.num_steps, last_epoch=step - 1
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.pace.rate(step), last_epoch=step - 1
         )
 
     @property

@@ -14,8 +14,8 @@ from course_utils.__main__ import main
 from course_utils.data import load_images, prepare
 from course_utils.models import UNet
 from course_utils.sampling import FlowMatchEulerScheduler, initial_noise
+from course_utils.sampling.opening import open_folder
 from course_utils.share import export_page
-from course_utils.share.opening import open_folder
 from course_utils.share.web import MOST_PARAMETERS, PAGE_SCRIPTS, PARTS, drawable
 from tests.conftest import serving
 from tests.share.page import (

@@ -17,9 +17,9 @@ from PIL import Image
 
 from course_utils.__main__ import main
 from course_utils.files import digest
+from course_utils.share.training import read
 from course_utils.training import TrainingConfig, recipe
 from course_utils.training.checkpoints import checkpoints, read_checkpoint
-from course_utils.training.command import read
 from course_utils.training.folder import RunFolder
 from tests.conftest import ROOT
 from tests.training.commands import ENV, QUICK, losses

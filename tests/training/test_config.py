@@ -3,6 +3,7 @@
 import ast
 import inspect
 import itertools
+import json
 import math
 from dataclasses import asdict, fields
 
@@ -13,11 +14,14 @@ from course_utils.training.config import check_same_run
 
 WRONG = {
     "num_steps": [0, 1.5, "10", True],
-    "image_size": [0, "64"],
+    "minutes": [0, "20", math.inf],
+    "image_size": [0, "64", (32, 0), (32,), (32, 32, 3), (32, None)],
     "batch_size": [0, -1, 2.0],
     "gradient_accumulation_steps": [0, None],
+    "gradient_checkpointing": [1, None],
     "num_processes": [0, 1.5],
     "learning_rate": [0.0, 1.0, math.nan, "1e-3", None],
+    "adam_beta2": [-0.1, 1.0, None],
     "num_warmup_steps": [-1, 1_001, 0.1],
     "max_grad_norm": [0.0, math.inf, "1"],
     "ema_decay": [-0.1, 1.0, None],
@@ -43,6 +47,7 @@ WRONG = {
 
 def test_each_field_is_annotated_and_can_be_set_alone():
     assert TrainingConfig(image_size=64).image_size == 64
+    assert TrainingConfig(image_size=(48, 64)).image_size == (48, 64)
     assert asdict(TrainingConfig())["num_steps"] == 1_000
     assert inspect.get_annotations(TrainingConfig).keys() == WRONG.keys()
 
@@ -58,7 +63,8 @@ def test_an_impossible_value_is_refused_by_name(name, value):
     ("wrong", "rule"),
     [
         ({"num_steps": 0}, "a whole number at least 1"),
-        ({"image_size": 0}, "a whole number at least 1 or None"),
+        ({"image_size": 0}, "a whole number at least 1, two of those for height and width or None"),
+        ({"minutes": 0}, "a number above 0 or None"),
         ({"num_warmup_steps": 9, "num_steps": 8}, "at least 0 and at most num_steps, which is 8"),
         ({"learning_rate": 1.0}, "a number above 0 and below 1"),
         ({"ema_decay": 1.0}, "a number at least 0 and below 1"),
@@ -108,7 +114,7 @@ def test_epochs_are_counted_as_the_tutorial_does():
 
 
 DECIDE = "num_steps image_size batch_size learning_rate num_warmup_steps max_grad_norm ema_decay "
-DECIDE += "loss min_snr_gamma label_dropout mixed_precision seed"
+DECIDE += "adam_beta2 loss min_snr_gamma label_dropout mixed_precision seed"
 ANOTHER = {"mixed_precision": "bf16", "loss": "l1", "tracker": "wandb", "output_dir": "b"}
 ANOTHER |= {"judge_by": "sprites-16"}
 KEPT = {"output_dir": "a", "tracker": "tensorboard"}
@@ -130,3 +136,16 @@ def test_a_run_is_resumed_with_the_same_settings_but_for_those_that_decide_nothi
     else:
         with pytest.raises(ValueError, match=f"settings: {name} was "):
             check_same_run(asdict(first), second)
+
+
+def test_a_setting_that_is_younger_than_a_checkpoint_had_its_default():
+    before = asdict(TrainingConfig())
+    del before["adam_beta2"]
+    check_same_run(before, TrainingConfig())
+    with pytest.raises(ValueError, match=r"adam_beta2 was 0\.999 and is 0\.99"):
+        check_same_run(before, TrainingConfig(adam_beta2=0.99))
+
+
+def test_a_size_is_the_same_as_json_has_kept_it():
+    config = TrainingConfig(image_size=(48, 64))
+    check_same_run(json.loads(json.dumps(asdict(config))), config)

@@ -9,8 +9,8 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
 from course_utils.budget import BUDGETS
+from course_utils.share.training import read
 from course_utils.training import RECIPES, recipe
-from course_utils.training.command import read
 from tests.conftest import ROOT
 from tests.trainer import network, short_run, weights
 

@@ -1,21 +1,26 @@
-"""The folder of a trained network, opened, whoever has written it.
+"""A trained network, opened, whoever has written it and wherever it lies.
 
-It may be a pipeline's, as `course_utils.share.folder` and the trainer save one, a network's of the
-gallery, or that of a bare ``UNet2DModel``. No code that lies in a folder is run.
+It may be one of the gallery, a folder or a repository on the Hub. A folder may be a pipeline's, as
+`course_utils.share.folder` and the trainer save one, or that of a bare ``UNet2DModel``. No code
+that lies in it is run.
 """
 
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from course_utils.files import spelled_out
+from course_utils.models import gallery
 from course_utils.models.gallery import CARD
 from course_utils.noise.process import NoiseScheduler
+
+INDEX = "model_index.json"
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 KINDS = ("UNet2DModel", "UNet")
 """The networks that can be opened, diffusers' and ours."""
@@ -44,6 +49,68 @@ class Opened:
     noise_scheduler: NoiseScheduler | None
     labels: tuple[str, ...]
     card: str
+
+    @property
+    def no_label(self) -> int | None:
+        """The label that stands for "no label", if the names of the others tell that it does."""
+        config: Any = self.model.config
+        classes: int | None = config.num_class_embeds
+        return len(self.labels) if self.labels and classes == len(self.labels) + 1 else None
+
+
+class NetworkUnavailableError(RuntimeError):
+    """A network could not be had from the Hub; the message says what to do about it."""
+
+
+def open_network(what: str | os.PathLike[str]) -> Opened:
+    """Open a trained network by its name, wherever it lies.
+
+    Args:
+        what: A name of the gallery (``"sprites-16"``); or a folder, see `open_folder`, or that of
+            a run with such a folder ``model`` in it (``./name`` for one called as a network of
+            the gallery is); or ``"owner/name"`` on the Hub, which is loaded once.
+
+    Returns:
+        The network and what lies beside it.
+
+    Raises:
+        FileNotFoundError: There is nothing of this name, or no network in it.
+        ValueError: The network or the scheduler is of a kind that this cannot open, or weights
+            are missing.
+        NetworkUnavailableError: The Hub did not give it. Nothing else is loaded instead.
+
+    Example:
+        >>> from course_utils.sampling import open_network
+        >>> opened = open_network("sprites-16")
+        >>> opened.name, opened.no_label == len(opened.labels)
+        ('sprites-16', True)
+    """
+    text = os.fspath(what)
+    if text in gallery.names():
+        return open_folder(gallery.FOLDER / text)
+    path = spelled_out("the network", what)
+    if path.is_dir():
+        return open_folder(path / "model" if (path / "model" / INDEX).is_file() else path)
+    if not _HUB_NAME.fullmatch(text) or path.exists():
+        raise FileNotFoundError(
+            f"There is no network {text!r}: no folder of this name, and none of the gallery "
+            f"({', '.join(gallery.names())}). On the Hub networks are called owner/name."
+        )
+    return replace(open_folder(_from_hub(text)), name=text.rpartition("/")[2])
+
+
+def _from_hub(name: str) -> Path:
+    """The files of a network on the Hub that are no code and no pickles."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.md"]))
+    except Exception as error:  # whatever a library says of a network that does not answer
+        raise NetworkUnavailableError(
+            f"There is no folder {name!r} here, and it could not be loaded from the Hugging Face "
+            f"Hub: {type(error).__name__}: {error} Check the name and the network (python -m "
+            "course_utils check says whether the Hub answers) and that HF_HUB_OFFLINE is not set."
+        ) from error
 
 
 def open_folder(folder: str | os.PathLike[str]) -> Opened:
@@ -100,7 +167,7 @@ def _network(folder: Path) -> nn.Module:
             "a picture, its noise level and a label."
         )
     chosen: Any = UNet if kind == "UNet" else UNet2DModel
-    model, said = chosen.from_pretrained(folder, output_loading_info=True)
+    model, said = chosen.from_pretrained(folder, output_loading_info=True, use_safetensors=True)
     missing = sorted(said["missing_keys"])
     if missing:
         raise ValueError(f"The weights in {folder} lack {', '.join(missing[:3])}; save it anew.")

@@ -9,9 +9,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from course_utils.models import UNet, gallery
-from course_utils.sampling import DDPMScheduler, FlowMatchEulerScheduler
-from course_utils.share.opening import open_folder
+from course_utils.sampling import DDPMScheduler, FlowMatchEulerScheduler, open_network, opening
+from course_utils.sampling.opening import NetworkUnavailableError, open_folder
 from tests.share.small import saved, small_network
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return saved(tmp_path / "wings")
 
 
 def same_weights(one, other):
@@ -112,3 +117,62 @@ def test_noise_levels_that_are_not_known_are_refused(folder, config, says):
     (folder / "scheduler/scheduler_config.json").write_text(told)
     with pytest.raises(ValueError, match=says):
         open_folder(folder)
+
+
+def test_a_network_is_opened_by_its_name_wherever_it_lies(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert open_network("sprites-16").no_label == 5
+    assert open_network("wings").name == "wings"
+    (tmp_path / "run").mkdir()
+    shutil.copytree(folder, tmp_path / "run" / "model")
+    assert open_network(tmp_path / "run").name == "run"
+    shutil.copytree(folder, tmp_path / "sprites-16")
+    assert len(open_network("sprites-16").labels) == 5, "the gallery's comes first"
+    assert open_network("./sprites-16").labels == ()
+
+
+def test_a_network_on_the_hub_is_loaded_without_code_or_pickles(folder, monkeypatch):
+    from fnmatch import fnmatch
+
+    import huggingface_hub
+
+    asked = {}
+
+    def snapshot(name, allow_patterns):
+        asked.update(name=name, patterns=allow_patterns)
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    found = open_network("somebody/moths")
+    assert (found.name, asked["name"]) == ("moths", "somebody/moths")
+    assert same_weights(found.model, small_network())
+    for path, wanted in (
+        ("unet/diffusion_pytorch_model.safetensors", True),
+        ("scheduler/scheduler_config.json", True),
+        ("unet/diffusion_pytorch_model.bin", False),
+        ("unet/course_unet.py", False),
+    ):
+        assert any(fnmatch(path, pattern) for pattern in asked["patterns"]) is wanted
+
+
+def test_a_hub_that_does_not_answer_is_told_and_nothing_else_is_loaded(monkeypatch):
+    import huggingface_hub
+
+    def refuse(*_, **__):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(NetworkUnavailableError, match=r"'a/b'.*ConnectionError: no route"):
+        open_network("a/b")
+
+
+@pytest.mark.parametrize("name", ["nobody", "./a/b/c", "/no/such", "owner/name/more"])
+def test_a_name_that_is_nothing_is_refused(name):
+    with pytest.raises(FileNotFoundError, match=r"There is no network .*sprites-16"):
+        open_network(name)
+
+
+def test_whether_a_label_stands_for_no_label_is_told_by_the_names(tmp_path):
+    for labels, wanted in (("a", "b"), 2), (("a", "b", "c"), None), ((), None):
+        found = opening.Opened("x", small_network(num_class_embeds=3), None, labels, "")
+        assert found.no_label == wanted

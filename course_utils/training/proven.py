@@ -1,0 +1,109 @@
+"""What has proved itself: settings and networks for pictures of some size, whatever they show."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from course_utils.data.tensors import ImageTensors
+from course_utils.training.config import TrainingConfig
+from course_utils.training.recipes import plain_blocks
+
+WIDTHS = (16, 24, 32, 48, 64, 96, 128)
+"""Channels at the full size that a network may have; the levels below have two and three times
+as many."""
+
+USUAL = 32
+"""The width that has proved itself: 32 pixels, two cores, a quarter of an hour."""
+
+FEW, MANY = 1_500, 4_000
+"""Where fewer updates fit in, the network becomes narrower; wider only while so many fit in."""
+
+GRIDS = 8
+"""Sample grids, and checkpoints, on the way."""
+
+
+def proven_settings(
+    data: ImageTensors, minutes: float | None, given: Mapping[str, Any]
+) -> TrainingConfig:
+    """What has proved itself for pictures of this size, and what is given.
+
+    Args:
+        data: The pictures.
+        minutes: What the run may take, or None.
+        given: Settings that are to be these.
+
+    Returns:
+        Settings in which `spread` has still to be done.
+
+    Source:
+        AdamW's second average, the rate, averaged weights with a warm start and dropped labels as
+        in ``benchmarks/recipes.py``; a GPU has more cores than 16 small pictures can fill.
+    """
+    height, width = data.images.shape[2:]
+    gpu = torch.cuda.is_available()
+    fill = 2 ** round(math.log2(16 * 32 * 32 / (height * width)))  # 16 pictures of 32 pixels
+    chosen: dict[str, Any] = {
+        "image_size": height if height == width else (height, width),
+        "batch_size": 64 if gpu else min(64, max(8, fill)),
+        "num_warmup_steps": 0,
+        "learning_rate": 2e-3,
+        "adam_beta2": 0.99,
+        "ema_decay": 0.9995,
+        "label_dropout": 0.1 if len(data.names) > 1 else 0.0,
+        "mixed_precision": "bf16" if gpu and torch.cuda.is_bf16_supported() else "no",
+        "eval_inference_steps": 25,
+    }
+    return TrainingConfig(**(chosen | {"minutes": minutes} | dict(given)))
+
+
+def spread(config: TrainingConfig, given: Mapping[str, Any]) -> TrainingConfig:
+    """Put warm-up, grids and checkpoints where a run of this length wants them.
+
+    Args:
+        config: The settings, with the number of updates.
+        given: Settings that are to be as they are.
+
+    Returns:
+        The settings.
+    """
+    each = max(1, config.num_steps // GRIDS)
+    wanted: dict[str, Any] = {
+        "num_warmup_steps": min(100, config.num_steps // 10),
+        "save_image_steps": each,
+        "save_model_steps": each,
+    }
+    return replace(config, **{k: v for k, v in wanted.items() if k not in given})
+
+
+def proven_network(height: int, width: int, channels: int) -> dict[str, Any]:
+    """Plain blocks on as many levels as a size has, the lowest of 4 to 7 pixels if it can be.
+
+    Args:
+        height: Of the pictures, in pixels.
+        width: Likewise.
+        channels: Channels at the full size, a multiple of 8.
+
+    Returns:
+        Arguments of ``UNet2DModel``.
+
+    Raises:
+        ValueError: The size cannot be halved often enough, and another one is named.
+    """
+    whole = min(height, width)
+    halvings = 0
+    while height % 2 == width % 2 == 0 and min(height, width) >= 8:
+        height, width, halvings = height // 2, width // 2, halvings + 1
+    if min(height, width) > 14:
+        step = 2 ** (halvings + 1)
+        while step * 14 < whole:
+            step *= 2
+        raise ValueError(
+            f"A side of {whole} pixels cannot be: halved as often as it can be, it is still "
+            f"{min(height, width)}, too many for a network to see the whole. Take a multiple of "
+            f"{step}, such as {max(1, round(whole / step)) * step}."
+        )
+    widths = tuple(channels * min(k, 3) for k in range(1, halvings + 2))
+    return plain_blocks(widths, 1, groups=8)

@@ -1,0 +1,115 @@
+"""Training on a folder of one's own from the shell, to a model that draws."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_utils.__main__ import main
+from course_utils.share.yours import are_pictures
+from tests.training.commands import losses
+
+FEW = ("--num-steps", "4", "--eval-inference-steps", "1", "--eval-batch-size", "4")
+
+
+@pytest.fixture(scope="module")
+def garden(tmp_path_factory):
+    """Two kinds of pictures of other proportions, one of them see-through."""
+    folder = tmp_path_factory.mktemp("pictures") / "garden"
+    rng = np.random.default_rng(0)
+    for kind, shape in (("ferns", (40, 60, 3)), ("moss", (50, 30, 4))):
+        (folder / kind).mkdir(parents=True)
+        for k in range(6):
+            pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / kind / f"{k}.png")
+    return folder
+
+
+def trained(folder, out, *options):
+    words = ["train", str(folder), "--output-dir", str(out), "--image-size", "24x16", *options]
+    return main(words)
+
+
+@pytest.fixture(scope="module")
+def run(garden, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "my-garden"
+    assert trained(garden, out, *FEW, "--mirror", "no", "--licence", "cc0-1.0") == 0
+    return out
+
+
+def test_a_finished_run_is_a_model_with_card_samples_and_history(run):
+    model = run / "model"
+    about = json.loads((model / "card.json").read_text())
+    assert about["labels"] == ["ferns", "moss"]
+    assert (about["pictures"], about["updates"], about["mirrored"]) == (12, 4, False)
+    card = (model / "README.md").read_text()
+    assert "license: cc0-1.0" in card
+    assert "12 pictures of 2 kinds: ferns, moss" in card
+    assert len(json.loads((model / "training.json").read_text())["losses"]) == 4
+    with Image.open(model / "samples.png") as grid:
+        assert grid.width % 24 == grid.height % 16 == 0
+
+
+def test_its_pictures_are_as_wide_and_high_as_asked_for_and_a_kind_can_be_chosen(run, tmp_path):
+    words = ["sample", str(run), "--out", str(tmp_path / "mine"), "--seeds", "0-2", "--steps", "2"]
+    assert main([*words, "--label", "moss", "--guidance", "2"]) == 0
+    with Image.open(tmp_path / "mine" / "seed-0001.png") as picture:
+        assert picture.size == (24, 16)
+    assert json.loads((tmp_path / "mine" / "drawn.json").read_text())["kinds"] == ["moss"] * 3
+
+
+def test_a_run_that_was_stopped_goes_on_with_the_plan_it_had(garden, tmp_path, capsys):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    words = ("--num-steps", "6", "--save-model-steps", "3", "--mirror", "no", *FEW[2:])
+    assert trained(garden, whole, *words) == 0
+    kept = whole / "checkpoints"
+    last = sorted(kept.iterdir())[0]
+    assert last.name == "checkpoint-000003"
+    assert trained(garden, parts, *words, "--resume-from", str(last)) == 0
+    assert losses(parts) == losses(whole)
+
+
+def test_a_run_begins_with_a_network_of_the_gallery(garden, tmp_path):
+    out = tmp_path / "tuned"
+    words = ["train", str(garden), "--output-dir", str(out), *FEW, "--from", "sprites-16"]
+    assert main(words) == 0
+    about = json.loads((out / "model" / "unet" / "config.json").read_text())
+    assert about["sample_size"] == 16  # that of the network it began with
+    assert about["num_class_embeds"] == 3
+
+
+def test_an_array_is_trained_on_and_minutes_are_understood(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
+    np.savez("specks.npz", images=pixels, labels=np.arange(20) % 2)
+    words = ["train", "specks.npz", "--minutes", "0.05", "--eval-inference-steps", "1"]
+    assert main(words) == 0
+    assert "in 0.05 minutes" in capsys.readouterr().out
+    assert (tmp_path / "specks-run" / "model" / "card.json").is_file()
+
+
+def test_minutes_and_a_number_of_updates_are_not_both_kept(garden, tmp_path, capsys):
+    assert trained(garden, tmp_path / "out", *FEW, "--minutes", "1") == 1
+    assert "give one of the two" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_may_stand_for_pictures(tmp_path):
+    assert are_pictures(str(tmp_path))
+    assert are_pictures("somebody/some-pictures")
+    assert not are_pictures("no-such-folder")
+    assert not are_pictures("--help")
+
+
+def test_a_run_among_the_pictures_is_refused(garden, capsys):
+    assert trained(garden, garden / "run", *FEW) == 1
+    assert "Choose another output_dir" in capsys.readouterr().err
+    assert sorted(path.name for path in garden.iterdir()) == ["ferns", "moss"]
+
+
+def test_a_folder_that_is_not_there_is_told_with_what_can_be_trained(capsys):
+    assert main(["train", "no-such-folder", "--minutes", "1"]) == 2
+    told = capsys.readouterr().err
+    assert "no-such-folder" in told
+    assert "FOLDER" in told
