@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS = {
+    "look": ("course_utils.share.looked", "tell what is in a folder of pictures"),
     "train": (
         "course_utils.share.training",
         "train a network, on pictures of yours if you like; keep what it learns",

@@ -13,7 +13,7 @@ from tests.test_package import FACES
 SHAPE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # What functions give back, and errors: nobody calls these.
 GIVEN = {"Chapter", "Samples", "StepOutput", "Reading", "Stage", "TrainingRun", "Recipe"}
-GIVEN |= {"Judgement", "Row", "Spread", "TwoSample", "Drawn", "Opened", "Plan"}
+GIVEN |= {"Judgement", "Row", "Spread", "TwoSample", "Drawn", "Opened", "Plan", "Look"}
 # Needs an account and a network; tests/share/test_hub.py sends to a Hub on loopback.
 ELSEWHERE = {"push_to_hub"}
 

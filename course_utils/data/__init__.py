@@ -1,17 +1,18 @@
 """Pictures: where they come from, and how they become batches and pictures again.
 
-`load` opens the course's sets, the Hub's and yours (`folder`, `array` as `stored`, brought to
-`plain` grey or colour), and `summary` says what was loaded; `drawing` draws pictures from a seed,
-`drawn` keeps them. `duplicates` finds copies, `split` holds some pictures back, `mirror` tries
-whether they may be mirrored. `tensors` makes batches of pictures that `fit` brought to one size,
-`anywhere` does all of that at once, `pixels` makes pictures of batches. Shown on the page "The
-pictures".
+`looking` tells what is in a folder before it is used (`found` knows what lies there). `load` opens
+the course's sets, the Hub's and yours (`folder`, `array` as `stored`, brought to `plain` grey or
+colour), and `summary` says what was loaded; `drawing` draws pictures from a seed, `drawn` keeps
+them. `duplicates` finds copies, `split` holds some pictures back, `mirror` tries whether they may
+be mirrored. `tensors` makes batches of pictures that `fit` brought to one size, `anywhere` does
+all of that at once, `pixels` makes pictures of batches. Shown on the page "The pictures".
 """
 
 from course_utils.data.anywhere import load_tensors
 from course_utils.data.drawing import KINDS, contact_sheet, draw, draw_many
 from course_utils.data.duplicates import find_duplicates
 from course_utils.data.load import DataUnavailableError, load_images
+from course_utils.data.looking import Look, look
 from course_utils.data.mirror import try_mirror
 from course_utils.data.pixels import as_scanned, as_shown, image_grid, to_pil, to_uint8
 from course_utils.data.split import hold_out, hold_out_groups, leaked_share
@@ -21,6 +22,7 @@ __all__ = [
     "KINDS",
     "DataUnavailableError",
     "ImageTensors",
+    "Look",
     "as_scanned",
     "as_shown",
     "contact_sheet",
@@ -33,6 +35,7 @@ __all__ = [
     "leaked_share",
     "load_images",
     "load_tensors",
+    "look",
     "prepare",
     "to_pil",
     "to_uint8",

@@ -4,18 +4,19 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
-from PIL.ExifTags import Base
 from torch import Tensor
 
 from course_utils.data.array import Arrays, read_arrays
 from course_utils.data.fit import Fit, Size, check_fit, check_size
 from course_utils.data.folder import load_folder
 from course_utils.data.load import OWN_SOURCES, load_hub, load_images
+from course_utils.data.plain import upright_size
 from course_utils.data.stored import SUFFIXES
 from course_utils.data.tensors import ImageTensors, fit_all, prepare
 from course_utils.files import spelled_out
@@ -24,7 +25,7 @@ from course_utils.screen import tell
 if TYPE_CHECKING:
     from datasets import Dataset
 
-LARGEST = 64
+LARGEST = 40
 """Pictures with sides of up to so many pixels are taken as they are, if all have one size."""
 
 USUAL = 32
@@ -117,7 +118,7 @@ def advised_size(sizes: Sequence[tuple[int, int]]) -> Size:
         sizes: Width and height of each, at least one.
 
     Returns:
-        Their own size if they all have one and no side is longer than 64 pixels; else 32, or
+        Their own size if they all have one and no side is longer than 40 pixels; else 32, or
         16 where the shorter side of half of them has fewer than 32.
 
     Example:
@@ -137,9 +138,7 @@ def _sizes(dataset: "Dataset") -> Iterator[tuple[int, int]]:
 
     for row in dataset.cast_column("image", Undecoded(decode=False)).select_columns("image"):
         content = row["image"]["bytes"]
-        with Image.open(BytesIO(content) if content else row["image"]["path"]) as image:
-            lies = image.getexif().get(Base.Orientation, 1) >= 5
-            yield image.size[::-1] if lies else image.size
+        yield upright_size(BytesIO(content) if content else Path(row["image"]["path"]))
 
 
 def _fit_arrays(

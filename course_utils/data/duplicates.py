@@ -67,20 +67,52 @@ def find_duplicates(
     """
     if not isinstance(threshold, Real) or not 0 <= threshold <= 255:
         raise ValueError(f"threshold is {threshold!r}; it is a distance between 0 and 255.")
-    first_of: dict[str, int] = {}
-    cells, unique, pairs, count = [], [], [], 0
-    for row, image in enumerate(_each(pictures)):
-        count = row + 1
-        first = first_of.setdefault(fingerprint(str(image.size).encode(), image.tobytes()), row)
+    compared = Compared()
+    for image in _each(pictures):
+        compared.add(image)
+    return compared.groups(threshold)
+
+
+class Compared:
+    """Pictures that are compared with each other, reduced to what a comparison needs.
+
+    Attributes:
+        cells: The 16 by 16 average colours of each picture, uint8 of shape (16, 16, 3).
+    """
+
+    def __init__(self) -> None:
+        self.cells: list[np.ndarray] = []
+        self._first_of: dict[str, int] = {}
+        self._same: list[tuple[int, int]] = []
+
+    def add(self, image: Image.Image) -> None:
+        """Take one more picture.
+
+        Args:
+            image: In mode ``"RGB"``.
+        """
+        row = len(self.cells)
+        known = fingerprint(str(image.size).encode(), image.tobytes())
+        first = self._first_of.setdefault(known, row)
         if first < row:
-            pairs.append((first, row))
-        elif threshold > 0:
-            unique.append(row)
-            cells.append(np.asarray(image.resize((CELLS, CELLS), Image.Resampling.BOX)))
-    if len(unique) > 1:
-        near = _near(np.stack(cells).reshape(len(cells), -1, 3), threshold)
-        pairs += [(unique[a], unique[b]) for a, b in near]
-    return _groups(pairs, count)
+            self._same.append((first, row))
+        self.cells.append(np.asarray(image.resize((CELLS, CELLS), Image.Resampling.BOX)))
+
+    def groups(self, threshold: float) -> list[list[int]]:
+        """The pictures that are there more than once.
+
+        Args:
+            threshold: As `find_duplicates` takes it.
+
+        Returns:
+            Groups of rows, as `find_duplicates` gives them.
+        """
+        pairs = list(self._same)
+        unique = sorted(set(self._first_of.values()))
+        if threshold > 0 and len(unique) > 1:
+            cells = np.stack([self.cells[row] for row in unique]).reshape(len(unique), -1, 3)
+            pairs += [(unique[a], unique[b]) for a, b in _near(cells, threshold)]
+        return _groups(pairs, len(self.cells))
 
 
 def _groups(pairs: list[tuple[int, int]], count: int) -> list[list[int]]:

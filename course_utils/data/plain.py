@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
@@ -138,6 +138,26 @@ def read_picture(path: Path, background: str = "white") -> tuple[Image.Image, Se
             mode=image.mode,
         )
     return plain, seen
+
+
+def upright_size(file: Path | IO[bytes]) -> tuple[int, int]:
+    """How large a picture is as a viewer shows it, from the beginning of its file.
+
+    Args:
+        file: Its path, or what has been opened.
+
+    Returns:
+        Width and height.
+
+    Raises:
+        Exception: As `read_picture`.
+
+    Source:
+        The EXIF standard: from the fifth orientation on, the picture lies on its side.
+    """
+    with Image.open(file) as image:
+        lies = image.getexif().get(Base.Orientation, 1) >= 5
+        return image.size[::-1] if lies else image.size
 
 
 def to_plain(image: Image.Image, background: str = "white") -> Image.Image:

@@ -4,7 +4,6 @@
 ones, whatever has drawn them.
 """
 
-import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,33 +12,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from PIL import Image
-from torch import Tensor
 
-from course_utils.data.pixels import png, to_pil
+from course_utils.data.pixels import to_pil
 from course_utils.files import spelled_out, write_whole
 from course_utils.metrics import TAUGHT, Judgement, Row, extractor, judge
 from course_utils.metrics.elsewhere import LAYERS
 from course_utils.metrics.sets import open_pictures
 from course_utils.screen import tell
+from course_utils.share.page import page, picture, pictures, table
 
 NAMES = ("pixels", *TAUGHT, *LAYERS)
 
 _Name = Literal[*NAMES]  # type: ignore[valid-type]
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-  padding: 0 1rem; color: #222; background: #fbfbf8; }
-table { border-collapse: collapse; width: 100%; }
-.wide { overflow-x: auto; }
-th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ccc; }
-td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
-tr.eye th { padding-top: 1.2rem; font-family: monospace; }
-.pairs { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; }
-img { width: 96px; height: 96px; image-rendering: pixelated; }
-@media (prefers-color-scheme: dark) {
-  body { color: #ddd; background: #1c1c1c; } th, td { border-color: #555; } }
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +106,9 @@ def write_judgement(found: Judgement, output: str | Path, drawn: str, real: str)
 
 def _page(found: Judgement, drawn: str, real: str) -> str:
     """The page; it holds its pictures and asks for nothing from elsewhere."""
-    pairs = "\n".join(
-        f"<li>{_picture(ours, 'drawn')} {_picture(theirs, 'its nearest real picture')}</li>"
-        for ours, theirs in zip(_large(found.samples), _large(found.neighbours), strict=True)
+    pairs = (
+        f"{picture(ours, 'drawn')} {picture(theirs, 'its nearest real picture')}"
+        for ours, theirs in zip(to_pil(found.samples), to_pil(found.neighbours), strict=True)
     )
     about = (
         f"{found.repeats} sets of {found.count} pictures from <code>{escape(drawn)}</code>, "
@@ -132,20 +116,12 @@ def _page(found: Judgement, drawn: str, real: str) -> str:
         "deviation from one set to the next. <em>Real</em> is what other real pictures get, "
         "<em>noise</em> what noise gets."
     )
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Judged: {escape(drawn)}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>
-<body><main><h1>How good are these pictures?</h1><p>{about}</p>
-<div class="wide"><table><thead><tr><th>measure</th><th>drawn</th><th>real</th><th>noise</th>
-<th>in words</th></tr></thead><tbody>
-{_lines(found.rows)}
-</tbody></table></div>
+    body = f"""<p>{about}</p>
+{table(("measure", "drawn", "real", "noise", "in words"), _lines(found.rows))}
 <h2>Drawn, and what is nearest among the real ones</h2>
 <p>A pair of equal pictures is a copy, if the network has learned from the real ones.</p>
-<ul class="pairs">
-{pairs}
-</ul></main></body></html>
-"""
+{pictures(pairs)}"""
+    return page(f"Judged: {drawn}", "How good are these pictures?", body)
 
 
 def _lines(rows: Sequence[Row]) -> str:
@@ -162,13 +138,3 @@ def _lines(rows: Sequence[Row]) -> str:
         )
         lines.append(f"<tr><td>{row.measure}</td>{numbers}<td>{row.verdict}</td></tr>")
     return "\n".join(lines)
-
-
-def _large(images: Tensor) -> list[Image.Image]:
-    """Pictures at three times their size, without smoothing."""
-    return [p.resize((3 * p.width, 3 * p.height), Image.Resampling.NEAREST) for p in to_pil(images)]
-
-
-def _picture(image: Image.Image, alt: str) -> str:
-    """A picture inside the page."""
-    return f'<img alt="{alt}" src="data:image/png;base64,{base64.b64encode(png(image)).decode()}">'

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from course_utils.data import load_images
-from course_utils.data.folder import _label, load_folder
+from course_utils.data.folder import load_folder
+from course_utils.data.found import label_of
 from tests.refusals import refusal
 
 GREY = np.tile(np.linspace(0, 255, 16).round().astype(np.uint8), (16, 1))
@@ -279,7 +280,7 @@ def test_a_folder_with_pictures_in_some_of_its_folders_is_not_empty(tmp_path):
 
 def test_pictures_at_the_very_top_have_a_label_too():
     top = Path(Path.cwd().anchor)
-    assert _label(top / "1.png", top) == "pictures"
+    assert label_of(top / "1.png", top) == "pictures"
 
 
 def test_pictures_of_the_folder_that_python_runs_in_have_its_name(tmp_path, monkeypatch):

@@ -258,7 +258,7 @@ def test_an_empty_file_and_a_link_to_nowhere_are_named(tmp_path):
     with pytest.raises(ValueError, match="2 of 2") as error:
         load_folder(tmp_path)
     assert "empty.png: the file is empty" in str(error.value)
-    assert "link.png: [Errno 2] No such file" in str(error.value)
+    assert "link.png: a link to" in str(error.value)
 
 
 def test_whatever_a_reader_of_pillows_raises_the_file_is_named(tmp_path, monkeypatch):
@@ -279,7 +279,7 @@ def test_many_broken_files_are_counted_and_the_first_ten_named(tmp_path):
         load_folder(tmp_path)
     lines = str(error.value).splitlines()
     assert lines[0] == "12 of 12 pictures cannot be read; mend or remove:"
-    assert lines[10].startswith(f"  {tmp_path / '09.png'}: cannot identify")
+    assert lines[10].startswith(f"  {tmp_path / '09.png'}: there is no picture in it")
     assert lines[11:] == ["  … and 2 more"]
     (tmp_path / "11.png").unlink()
     with pytest.raises(ValueError, match=r"… and 1 more$"):

@@ -55,7 +55,7 @@ def test_table_numbers_and_page_say_the_same(folders, tmp_path, capsys):
             shown = f"{row['drawn']['mean']:.3g} ± {row['drawn']['deviation']:.1g}"
             assert lines[row["measure"]][1] == shown
             assert shown in told
-    assert len(page.select(".pairs li")) == 16
+    assert len(page.select(".pictures li")) == 16
     assert not re.search(r"(src|href)=\"(?!data:)", str(page))  # asks for nothing
     assert page.b is None  # a folder's name is no markup
     kernel = next(row for row in numbers["rows"] if row["measure"] == "kernel distance")
