@@ -118,8 +118,6 @@ def look(
         >>> found = look("mine", 32)
         >>> found.data.images.shape, found.copies, found.unreadable
         (torch.Size([4, 3, 32, 32]), [[2, 3]], {'torn.png': 'the file is empty'})
-
-    Chapter: 9, "Look".
     """
     check_fit(fit, background)
     path = spelled_out("folder", folder)

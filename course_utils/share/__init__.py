@@ -3,10 +3,10 @@
 `card` writes the page that tells what the model is, `folder` saves the model and looks whether it
 loads, `portable` turns what only this package has into what others have, `hub` sends the folder.
 `finished` does that with a finished run, and `training` is the command that makes one: of a recipe,
-or of pictures of `yours`; `words` understands it.
-`exhibit` puts a finished run into the gallery of `course_utils.models`, `judged` writes how good
-the pictures of a folder are. `onnx` writes a network for other programs, `web` makes a page of it
-that calculates with `runtime`, and `command` does both from the shell. Taught in chapter
+or of pictures of `yours`; `words` understands it. `exhibit` puts a finished run into the gallery of
+`course_utils.models`. `looked` writes what is in a folder of pictures, with `advice`, `judged` how
+good they are, each as a `page`. `onnx` writes a network for other programs, `web` makes a page of
+it that calculates with `runtime`, and `command` does both from the shell. Taught in chapter
 04_butterflies.
 """
 

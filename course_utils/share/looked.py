@@ -6,7 +6,6 @@ network will see it, and what can be trained on it in which time.
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,20 +19,15 @@ from tqdm import tqdm
 
 from course_utils.data import Look, image_grid, look, to_pil
 from course_utils.data.fit import Fit, read_size, told_size
-from course_utils.data.summary import named, number
+from course_utils.data.summary import named
 from course_utils.files import spelled_out, write_whole
 from course_utils.screen import tell
+from course_utils.share.advice import advice, to_mend, told
 from course_utils.share.page import page, picture, pictures, table
 from course_utils.training.planning import Plan, plan
 
 SHOWN = 12
 """So many pictures of each label, and so many groups of copies, are on the page."""
-
-FEW = 300
-"""Of fewer pictures a network can learn each by heart (chapter 9)."""
-
-THIN = 10
-"""A label that has this many times fewer pictures than another is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,93 +86,17 @@ def main(arguments: Sequence[str]) -> int:
         background=options.background,
         progress=_bar,
     )
-    advised = None if _mend(found) else plan(found.data, options.minutes, name=found.folder.name)
+    advised = None if to_mend(found) else plan(found.data, options.minutes, name=found.folder.name)
     lines = [*told(found), "", *advice(found, advised)]
     tell("\n".join(lines))
     for path in write_look(found, advised, output):
         tell(f"written: {path}")
-    return 1 if _mend(found) else 0
+    return 1 if to_mend(found) else 0
 
 
 def _bar(files: list[Path]) -> Iterable[Path]:
     """The files, with a progress bar where somebody watches."""
     return tqdm(files, "looking", disable=not sys.stderr.isatty())
-
-
-def told(found: Look) -> list[str]:
-    """What is there, a fact in each line.
-
-    Args:
-        found: What `course_utils.data.look` gave.
-
-    Returns:
-        The lines.
-    """
-    sizes = [about.size for about in found.seen]
-    kinds = Counter(about.kind for about in found.seen)
-    smallest, largest = min(sizes, key=_area), max(sizes, key=_area)
-    lies = sum(width > height for width, height in sizes)
-    stands = sum(width < height for width, height in sizes)
-    facts = {
-        "pictures": f"{len(found.names):,} ({', '.join(f'{n:,} {k}' for k, n in kinds.items())})",
-        "sizes": f"{_sized(smallest)} to {_sized(largest)} pixels",
-        "shapes": f"{lies:,} wide, {stands:,} high, {len(sizes) - lies - stands:,} square",
-        "labels": ", ".join(f"{name} ({count:,})" for name, count in found.by_label.items()),
-        "turned": _noted(found, "turned", "by their EXIF data; they are shown upright"),
-        "films": _noted(found, "film", "of several frames; the first is taken"),
-        "see-through": _noted(found, "clear", "laid on the background"),
-        "copies": _copies(found),
-        "sideways": _listed(found, found.sideways, "may stand on their side"),
-        "mirrored": _mirror(found),
-        "left out": found.left_out.removeprefix("left out: "),
-    }
-    lines = [f"{found.folder}"] + [f"  {name:12} {fact}" for name, fact in facts.items() if fact]
-    lines += [f"  cannot be read: {name}: {why}" for name, why in found.unreadable.items()]
-    return lines + [f"  cannot be used as it is: {why}" for why in found.refused]
-
-
-def advice(found: Look, advised: Plan | None) -> list[str]:
-    """What to do, and what can be trained in which time.
-
-    Args:
-        found: What `course_utils.data.look` gave.
-        advised: A plan with measured updates; None where something must be mended first.
-
-    Returns:
-        Sentences.
-    """
-    counts = found.by_label
-    most, least = max(counts.values()), min(counts.values())
-    thin = [name for name, count in counts.items() if count * THIN <= most]
-    size = told_size(tuple(found.data.images.shape[2:]))
-    steps = list(_mend(found))
-    if found.superfluous:
-        names = named(found.names[row] for row in found.superfluous)
-        steps.append(
-            f"Leave out what is there already ({number(len(found.superfluous), 'picture')}: "
-            f"{names}): what is there twice is learned twice."
-        )
-    if found.sideways:
-        steps.append("Look at those that may stand on their side, and turn them.")
-    if thin:
-        steps.append(
-            f"{named(thin)}: {least:,} pictures beside {most:,} of another label. Find more, or "
-            "leave the label out."
-        )
-    if any(kind in found.left_out for kind in (".heic", ".heif")):
-        steps.append("Export the HEIC photographs of your telephone as JPEG.")
-    if len(found.names) - len(found.superfluous) < FEW:
-        steps.append(
-            f"{len(found.names) - len(found.superfluous):,} pictures are few: judge with the copy "
-            "score whether the network draws or repeats, or begin with a trained one (--from)."
-        )
-    if advised is not None:
-        steps.append(f"Train: {advised.told}.")
-        steps.append(
-            f"python -m course_utils train {found.folder} --image-size {size} --fit {found.fit} "
-            f"--minutes {advised.config.minutes:g}"
-        )
-    return steps
 
 
 def write_look(found: Look, advised: Plan | None, output: str | Path) -> list[Path]:
@@ -200,55 +118,6 @@ def write_look(found: Look, advised: Plan | None, output: str | Path) -> list[Pa
     for name, text in files.items():
         write_whole(folder / name, text.encode("utf-8", "backslashreplace"))
     return [folder / name for name in files]
-
-
-def _mend(found: Look) -> list[str]:
-    """What stands in the way of training."""
-    steps = list(found.refused)
-    if found.unreadable:
-        steps.append(
-            f"Mend or remove {number(len(found.unreadable), 'file')} that cannot be read "
-            f"({named(found.unreadable)})."
-        )
-    return steps
-
-
-def _area(size: tuple[int, int]) -> int:
-    return size[0] * size[1]
-
-
-def _sized(size: tuple[int, int]) -> str:
-    return f"{size[0]:,}×{size[1]:,}"
-
-
-def _listed(found: Look, rows: Sequence[int], what: str) -> str:
-    """How many rows, and the names of a few; nothing where there are none."""
-    return f"{len(rows):,} {what}: {named(found.names[row] for row in rows)}" if rows else ""
-
-
-def _noted(found: Look, note: str, what: str) -> str:
-    """The pictures of which something was noted."""
-    return _listed(found, [k for k, seen in enumerate(found.seen) if getattr(seen, note)], what)
-
-
-def _copies(found: Look) -> str:
-    """How often pictures are there more than once."""
-    if not found.copies:
-        return "none"
-    few = named([" = ".join(found.names[row] for row in group[:3]) for group in found.copies])
-    return f"{number(len(found.copies), 'picture')} more than once: {few}"
-
-
-def _mirror(found: Look) -> str:
-    """What mirroring does, in a sentence."""
-    mirror = found.mirror
-    if mirror.count < 2:
-        return "cannot be told from one picture"
-    verdict = "harmless" if mirror.harmless else "not advised"
-    return (
-        f"{verdict}: {mirror.share:.0%} of {mirror.count:,} lie further from the others once they "
-        "are mirrored (50% would be chance)"
-    )
 
 
 def _as_dict(found: Look, advised: Plan | None) -> dict[str, Any]:
