@@ -47,7 +47,7 @@ test-colab: .venv-colab/ready
 	.venv-colab/bin/python -m pytest -p no:platformdirs -m "not book" --ignore=tests/test_install.py tests
 
 bench: .venv/ready
-	for file in benchmarks/*.py; do $(BIN)/python $$file > $${file%.py}.new && mv $${file%.py}.new $${file%.py}.txt && cat $${file%.py}.txt || exit 1; done
+	for file in benchmarks/*.py; do $(BIN)/python -m $$(echo $${file%.py} | tr / .) > $${file%.py}.new && mv $${file%.py}.new $${file%.py}.txt && cat $${file%.py}.txt || exit 1; done
 
 serve: .venv/ready
 	@test -f _build/html/index.html || { echo "No book yet: run make book first."; exit 1; }

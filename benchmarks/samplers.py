@@ -1,12 +1,13 @@
 """What a picture costs with each solver, and how good it is.
 
-The gallery's sprites, from the same seeds with each solver and number of network calls; then a
-step of ours and a step of diffusers' in turn, behind the same network. From the repository's root:
-``python -m benchmarks.samplers``, and ``python -m benchmarks.samplers 500`` for as many pictures.
+The gallery's sprites, from the same seeds with each solver and number of network calls, judged as
+in chapter 8: groups of 70, in the features of the network that names sprites. The numbers are kept
+beside the network, where the chapter finds them. Then a step of ours and a step of diffusers' in
+turn, behind the same network. From the repository's root: ``python -m benchmarks.samplers``.
 """
 
+import json
 import os
-import sys
 import time
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from benchmarks.schedulers import compare
 from course_utils.data import load_images, prepare
+from course_utils.files import digest
 from course_utils.metrics import extractor, frechet_distance
 from course_utils.models import gallery
 from course_utils.sampling import (
@@ -27,9 +29,8 @@ from course_utils.sampling import (
 )
 
 CALLS = (4, 5, 6, 8, 10, 20, 50)
-GUIDED_CALLS = (5, 8, 20)
-GROUPS = 4
-WIDTH = 16  # main components of the pixels that a distance is taken of
+GROUPS, GROUP = 3, 70
+REAL = 480  # real sprites that each group is compared with
 ARTIST = gallery.load("sprites-16")
 LEVELS = {**ARTIST.noise_scheduler.config, "clip_sample": False, "timestep_spacing": "trailing"}
 KARRAS = {"use_karras_sigmas": True, "sigma_min": 0.02, "sigma_max": 80.0}
@@ -43,9 +44,9 @@ SOLVERS: dict[str, Any] = {
 }
 
 
-def draw(scheduler: Any, calls: int, count: int, guidance_scale: float) -> tuple[Tensor, float]:
+def draw(scheduler: Any, calls: int, guidance_scale: float) -> tuple[Tensor, float]:
     """Some sprites in so many calls, or one less, and the milliseconds of CPU for each."""
-    begin, kinds = time.process_time(), len(ARTIST.labels)
+    begin, kinds, count = time.process_time(), len(ARTIST.labels), GROUPS * GROUP
     images = sample(
         ARTIST.model,
         scheduler,
@@ -61,29 +62,34 @@ def draw(scheduler: Any, calls: int, count: int, guidance_scale: float) -> tuple
 
 def apart(drawn: Tensor, real: Tensor) -> tuple[float, float]:
     """The mean Fréchet distance of groups of drawn pictures, and its standard error."""
-    distances = torch.tensor([frechet_distance(part, real) for part in drawn.chunk(GROUPS)])
+    distances = torch.tensor([frechet_distance(part, real) for part in drawn.split(GROUP)])
     return distances.mean().item(), distances.std().item() / GROUPS**0.5
 
 
-def quality(count: int) -> None:
-    """Print distance and milliseconds for each solver and number of calls."""
-    unseen = prepare(load_images("sprites", "drawn", count=2000, first=500_000), 16, 3)
-    see = extractor("pixels", unseen)
-    features = see(unseen.batch(range(len(unseen)))[0])[:, :WIDTH]
-    floor, error = apart(features[:count], features[count:])
-    print(f"sprites-16, {count} pictures in {GROUPS} groups, {see.name}, the first {WIDTH}")
-    print(f"real pictures against others: {floor:.2f} ± {error:.2f}\n")
-    for scale, numbers in ((1.0, CALLS), (2.0, GUIDED_CALLS)):
-        print(f"guidance {scale:g}: Fréchet distance ± standard error, ms of CPU for a picture")
-        print(f"{'calls':11}" + "".join(f"{n:>22}" for n in numbers))
+def quality() -> dict[str, Any]:
+    """Print distance and milliseconds for each solver and number of calls; give the distances."""
+    count = GROUPS * GROUP + REAL
+    unseen = prepare(load_images("sprites", "drawn", count=count, first=500_000), 16, 3)
+    see = extractor("sprites-16")
+    aside, real = see(unseen.batch(range(count))[0]).split([GROUPS * GROUP, REAL])
+    kept: dict[str, Any] = {"extractor": see.name, "weights": digest(ARTIST.model.state_dict())}
+    kept["real"] = apart(aside, real)
+    print(f"sprites-16, {GROUPS} groups of {GROUP}, Fréchet distance by {see.name}")
+    print("real sprites against others: {:.3f} ± {:.3f}\n".format(*kept["real"]))
+    for scale in (1.0, 2.0):
+        print(f"guidance {scale:g}: distance ± standard error, ms of CPU for a picture")
+        print(f"{'calls':9}" + "".join(f"{n:>20}" for n in CALLS))
+        kept[f"{scale:g}"] = {}
         for name, scheduler in SOLVERS.items():
-            line = f"{name:11}"
-            for calls in numbers:
-                images, spent = draw(scheduler, calls, count, scale)
-                distance, error = apart(see(images)[:, :WIDTH], features)
-                line += f"{distance:8.2f} ±{error:5.2f}{spent:5.0f} ms"
+            line, row = f"{name:9}", {}
+            for calls in CALLS:
+                images, spent = draw(scheduler, calls, scale)
+                row[calls] = apart(see(images), real)
+                line += f"{row[calls][0]:8.3f} ±{row[calls][1]:6.3f}{spent:4.0f}"
+            kept[f"{scale:g}"][name] = row
             print(line, flush=True)
         print()
+    return kept
 
 
 def steps() -> None:
@@ -92,7 +98,7 @@ def steps() -> None:
     model = ARTIST.model
     print("a step for 16 sprites, ms (median): ours, diffusers', median of the ratios")
     for name, ours in SOLVERS.items():
-        theirs = getattr(diffusers, type(ours).__name__).from_config(LEVELS)
+        theirs = getattr(diffusers, type(ours).__name__).from_config(ours.config)
         shape = (16, 3, 16, 16)
         mine, other, ratio = compare(
             ours, theirs, lambda x, t: model(x, t, class_labels=labels).sample, shape, 2
@@ -101,12 +107,15 @@ def steps() -> None:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print both tables, and keep the first."""
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, diffusers {diffusers.__version__}, one thread of ", end="")
     print(f"{os.cpu_count()}\n")
-    quality(int(sys.argv[1]) if len(sys.argv) > 1 else 160)
+    begin = time.process_time()
+    kept = json.dumps(quality(), indent=1)
+    (gallery.FOLDER / "sprites-16" / gallery.SOLVERS).write_text(kept + "\n", encoding="utf-8")
     steps()
+    print(f"\n{(time.process_time() - begin) / 60:.1f} minutes of CPU")
 
 
 if __name__ == "__main__":

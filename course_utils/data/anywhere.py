@@ -29,7 +29,7 @@ LARGEST = 40
 """Pictures with sides of up to so many pixels are taken as they are, if all have one size."""
 
 USUAL = 32
-"""The side that is advised for larger ones: what a laptop learns in minutes."""
+"""The side that is advised for larger ones, which a laptop learns in minutes."""
 
 _ON_THE_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 

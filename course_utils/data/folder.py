@@ -19,7 +19,7 @@ from course_utils.data.found import (
     training_part,
     why_unreadable,
 )
-from course_utils.data.plain import Opened, open_picture
+from course_utils.data.plain import OpenedPicture, open_picture
 from course_utils.data.summary import (
     classes,
     folder_notes,
@@ -87,7 +87,7 @@ def load_folder(folder: Path, background: str = "white") -> "Dataset":
     )
 
 
-def _open(files: list[Path], background: str) -> list[Opened]:
+def _open(files: list[Path], background: str) -> list[OpenedPicture]:
     """Read all files, or name those that cannot be read."""
     opened, broken = [], []
     for path in files:

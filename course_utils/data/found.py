@@ -104,7 +104,7 @@ def training_part(folder: Path, found: Found) -> Path:
         found: What is there; pictures of other parts move to its `splits`.
 
     Returns:
-        The folder whose pictures count: one for training, if there is one beside another.
+        The folder whose pictures count, which is one for training, if it lies beside another.
 
     Raises:
         ValueError: There are parts of a set, and it cannot be told which is to be learned from.

@@ -50,7 +50,7 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened(Seen):
+class OpenedPicture(Seen):
     """A picture file that could be read, and what had to be done to it.
 
     Attributes:
@@ -75,7 +75,7 @@ def picture_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, kind in known.items() if kind in opened)
 
 
-def open_picture(path: Path, background: str = "white") -> Opened:
+def open_picture(path: Path, background: str = "white") -> OpenedPicture:
     """Read a picture file for a data set.
 
     Args:
@@ -95,7 +95,7 @@ def open_picture(path: Path, background: str = "white") -> Opened:
         stored["path"] = str(path.resolve())
     else:
         stored["bytes"] = png(plain)
-    return Opened(stored=stored, **vars(seen))
+    return OpenedPicture(stored=stored, **vars(seen))
 
 
 def read_picture(path: Path, background: str = "white") -> tuple[Image.Image, Seen]:

@@ -15,7 +15,7 @@ from course_utils.training.planning import Plan
 from course_utils.training.state import TrainingRun
 
 GUIDANCE = 2.0
-"""How the card's samples are guided where the network can be: the kinds are clearer."""
+"""How the card's samples are guided where the network can be, since kinds are clearer so."""
 
 _BACK = 3
 """An update costs as much as three looks of the network at its pictures."""

@@ -34,7 +34,7 @@ _Budget = tyro.extras.literal_type_from_choices(BUDGETS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Shared:
+class SharedOptions:
     """What can be said of every run."""
 
     budget: _Budget  # type: ignore[valid-type]
@@ -51,7 +51,7 @@ class _Shared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(_Shared):
+class Options(SharedOptions):
     """Train by this recipe. The defaults below are its own at the budget that is given."""
 
     source: str | None = None
@@ -62,7 +62,7 @@ class Options(_Shared):
 
 
 @dataclass(frozen=True, kw_only=True)
-class YourOptions(_Shared):
+class YourOptions(SharedOptions):
     """Train a network on pictures of your own, for as many minutes as you give it.
 
     Network and batch are chosen by the size of the pictures and by what this machine does in the
@@ -189,7 +189,7 @@ def read_yours(arguments: Sequence[str]) -> tuple[Yours, YourOptions, dict[str, 
     return yours, options, given
 
 
-def _paths(options: _Shared) -> dict[str, Any]:
+def _paths(options: SharedOptions) -> dict[str, Any]:
     """The paths among the options, spelled out."""
     settings: TrainingConfig = options.settings  # type: ignore[attr-defined]
     output_dir = without_tilde("--output-dir", settings.output_dir)
@@ -246,7 +246,7 @@ def _planned(chosen: Recipe, options: Options) -> Plan:
     )
 
 
-def run(planned: Plan, options: _Shared, began: float) -> None:
+def run(planned: Plan, options: SharedOptions, began: float) -> None:
     """Do as planned, and save the finished model.
 
     Args:

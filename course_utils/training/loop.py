@@ -27,6 +27,7 @@ from course_utils.training.pace import Timekeeper
 from course_utils.training.report import Output
 from course_utils.training.state import Network, TrainingRun, TrainingState
 from course_utils.training.stopping import Interrupted, StopSignals
+from course_utils.validate import check_count
 
 
 def train(
@@ -37,6 +38,7 @@ def train(
     progress: bool = True,
     resume: bool | str | Path = False,
     elsewhere: float = 0.0,
+    until: int | None = None,
 ) -> TrainingRun:
     """Train a network to see the noise in a picture.
 
@@ -50,6 +52,9 @@ def train(
             beginning if there is none), or the folder of the checkpoint to go on from.
         elsewhere: Seconds of ``config.minutes`` that are wanted for something else: spent on
             opening the pictures, say, or kept for what comes after.
+        until: Stop after this update, though the plan is for ``config.num_steps``: the beginning
+            of the longer run, to the bit. In an output folder it leaves a checkpoint to go on
+            from. None for the whole run.
 
     Returns:
         A `TrainingRun`: the network, a copy with averaged weights, and every loss.
@@ -84,6 +89,8 @@ def train(
     Chapter: 1, "The same through the package".
     """
     check_fit(model, data, config)
+    if until is not None and check_count("until", until) > config.num_steps:
+        raise ValueError(f"until is {until}; the run has {config.num_steps} updates (num_steps).")
     output = None
     if config.output_dir is not None:
         output = Output(config, model, noise_scheduler, data, resume)
@@ -97,8 +104,9 @@ def train(
     with StopSignals() as signals, output.opened(state) if output else nullcontext():
         timekeeper = Timekeeper(config.minutes, elsewhere + (output.seconds() if output else 0))
         model.train()
-        bar = tqdm(None, "training", state.pace.num_steps, initial=state.step, disable=hidden)
-        while state.step < state.pace.num_steps:
+        end = until or state.pace.num_steps
+        bar = tqdm(None, "training", end, initial=state.step, disable=hidden)
+        while state.step < end:
             timekeeper.begin_update()
             update(config, state, noise_scheduler, data, output)
             timekeeper.end_update()
@@ -108,13 +116,15 @@ def train(
                 output.after_update(state)
             if config.minutes is not None:
                 _keep_time(timekeeper, state)
-                bar.total = state.pace.num_steps
+                bar.total = end = until or state.pace.num_steps
             if watch:
                 watch.after_step()
             stopped = signals.agreed(accelerator)
             if stopped and state.step < state.pace.num_steps:
                 raise Interrupted(_farewell(state, output), stopped)
         bar.close()
+        if output and state.step < state.pace.num_steps:
+            _farewell(state, output)
     return state.result()
 
 

@@ -16,7 +16,7 @@ WIDTHS = (16, 24, 32, 48, 64, 96, 128)
 as many."""
 
 USUAL = 32
-"""The width that has proved itself: 32 pixels, two cores, a quarter of an hour."""
+"""The width that has proved itself for 32 pixels, on two cores, in a quarter of an hour."""
 
 FEW, MANY = 1_500, 4_000
 """Where fewer updates fit in, the network becomes narrower; wider only while so many fit in."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from course_utils.data import find_duplicates, prepare
 from course_utils.data.folder import load_folder
-from course_utils.data.plain import Opened, open_picture, to_plain
+from course_utils.data.plain import OpenedPicture, open_picture, to_plain
 
 GREY = np.tile(np.linspace(0, 255, 16).round().astype(np.uint8), (16, 1))
 RED = np.zeros((8, 8, 3), np.uint8)
@@ -294,7 +294,7 @@ def test_what_is_noted_of_a_file(tmp_path):
     for kind in ("png", "bmp", "ppm"):
         Image.fromarray(GREY).save(tmp_path / f"a.{kind}")
         path = str((tmp_path / f"a.{kind}").resolve())
-        wanted = Opened(
+        wanted = OpenedPicture(
             stored={"path": path, "bytes": None},
             size=(16, 16),
             brightest=255,

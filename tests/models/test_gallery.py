@@ -9,6 +9,8 @@ from diffusers import DDPMScheduler, UNet2DModel
 from PIL import Image
 
 from course_utils.data import load_images, prepare
+from course_utils.files import digest
+from course_utils.metrics import extractor
 from course_utils.models import gallery
 from course_utils.sampling import quick_scheduler, sample
 from course_utils.share.exhibit import Judge, seen
@@ -102,6 +104,39 @@ def test_it_draws_as_well_as_its_card_says(name):
         assert abs(scores[share] - told[share]) < bound, share
     # Fewer steps, and fewer pictures to be near to, cost a sixth; weights off by 0.02 double it.
     assert scores["distance"] < 1.5 * told["distance"]
+
+
+def test_what_the_solvers_gave_was_measured_with_these_weights_and_this_extractor():
+    """``python -m benchmarks.samplers`` measures it anew."""
+    found = gallery.load("sprites-16")
+    kept = found.solvers
+    assert kept["weights"] == digest(found.model.state_dict())
+    assert kept["extractor"] == extractor("sprites-16").name
+    rows = [*kept["1"].values(), *kept["2"].values()]
+    assert len(rows) == 12
+    assert all(list(row) == ["4", "5", "6", "8", "10", "20", "50"] for row in rows)
+    assert all(distance > 0 < error for row in rows for distance, error in row.values())
+    assert gallery.load("digits-28").solvers == {}
+
+
+@pytest.mark.parametrize("name", gallery.sheets())
+def test_a_sheet_has_what_a_chapters_network_drew_and_how_it_was_made(name):
+    found, hours = gallery.sheet(name), gallery.load(name)
+    images = found.pictures.images
+    assert images.shape == (300, hours.model.config.in_channels, *[hours.image_size] * 2)
+    assert images.dtype == torch.uint8
+    assert found.pictures.names in (hours.labels, ("butterfly",))
+    assert found.card["updates"] < hours.card["config"]["num_steps"]
+    assert str(found.card["chapter"]) in found.told
+    kinds = len(found.pictures.names)
+    assert found.pictures.labels.tolist() == [k % kinds for k in range(300)]
+    flat = images.flatten(1).float()
+    assert torch.cdist(flat, flat).fill_diagonal_(9.0).min() > 0  # no picture is there twice
+
+
+def test_an_unknown_sheet_is_refused():
+    with pytest.raises(ValueError, match=r"no sheet 'faces-16'; choose from .*sprites-16"):
+        gallery.sheet("faces-16")
 
 
 def test_the_cards_are_plain_json():

@@ -18,6 +18,7 @@ from course_utils.training import (
     seeded,
     train,
 )
+from course_utils.training.checkpoints import checkpoints
 from tests import trainer
 
 COSINE = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
@@ -135,6 +136,36 @@ def test_a_run_repeats_exactly_whatever_the_global_generator_does(digits):
     assert torch.equal(weights(first.model), weights(second.model))
     assert torch.equal(weights(first.ema_model), weights(second.ema_model))
     assert short_run(digits, seed=1).losses != first.losses
+
+
+def begun(until, resume=False, **changes):
+    config = trainer.settings(**changes)
+    data, levels = trainer.pictures(), DDPMScheduler()
+    return train(config, trainer.network(), levels, data, False, resume=resume, until=until)
+
+
+def test_the_beginning_of_a_longer_run_is_that_run_to_the_bit_and_can_be_gone_on_from(tmp_path):
+    whole = trainer.short_run()
+    place = str(tmp_path / "run")
+    first = begun(4, output_dir=place)
+    assert first.losses == whole.losses[:4]
+    assert [p.stem for p in checkpoints(tmp_path / "run" / "checkpoints")] == ["checkpoint-000004"]
+    trainer.assert_same(begun(4), first)  # with a folder and without
+    trainer.assert_same(begun(None, resume=True, output_dir=place), whole)
+    assert not torch.equal(trainer.weights(first.model), trainer.weights(begun(3).model))
+
+
+@pytest.mark.parametrize(
+    ("until", "error", "words"),
+    [
+        (7, ValueError, r"until is 7; the run has 6 updates \(num_steps\)"),
+        (0, ValueError, r"until is 0; use at least 1"),
+        (2.5, TypeError, "until is 2.5"),
+    ],
+)
+def test_a_beginning_that_is_none_is_refused(until, error, words):
+    with pytest.raises(error, match=words):
+        begun(until)
 
 
 def test_learning_rate_warms_up_and_ends_at_zero(digits, monkeypatch):
