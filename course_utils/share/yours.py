@@ -47,7 +47,7 @@ class Yours:
 
     @property
     def name(self) -> str:
-        """What the pictures are called, which is the last part of their place, without an ending."""
+        """What the pictures are called, the last part of their place, without an ending."""
         path = spelled_out("the pictures", self.where)
         return path.stem if path.suffix in (".npy", ".npz") else path.resolve().name
 
