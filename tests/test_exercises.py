@@ -2,7 +2,10 @@
 
 import ast
 import re
+import shutil
+import tempfile
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import diffusers
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from PIL import Image, ImageOps
 from torch.nn import functional as F
 
 from course_utils.models import IdealDenoiser, ResidualBlock
@@ -47,7 +51,7 @@ def made(source, name, **given):
     return names[name]
 
 
-@pytest.mark.parametrize("chapter", ["01", "02", "03", "04", "05"])
+@pytest.mark.parametrize("chapter", ["01", "02", "03", "04", "05", "09"])
 def test_a_chapter_has_an_exercise_from_memory(chapter):
     path = next(path for path in CHAPTERS if path.stem.startswith(chapter))
     told = "\n".join(text(cell) for cell in cells(path, "markdown"))
@@ -315,3 +319,61 @@ def test_chapter_5_refuses_a_call_of_the_block_itself():
 def test_chapter_5_refuses_an_attention_that_is_another(old, new):
     with pytest.raises(AssertionError):
         chapter_5("exercise-4-check")["check_attend"](made(spoiled(ATTEND, old, new), "attend"))
+
+
+COPIED = functions("09", "solution-3")
+
+
+def test_chapter_9_takes_a_copy_score_by_heart():
+    run("09", "exercise-3-check")["check_copied"](made(COPIED, "copied"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("to_learned < to_unseen", "to_learned > to_unseen", "9 of 12"),
+        ("to_learned < to_unseen", "to_learned <= to_unseen", "as near to both"),
+        ("share * (1 - share) / len(images)", "share / len(images)", "the error is"),
+        ("(1 - share) / len(images)", "(1 - share) / len(learned) ** 2", "the error is"),
+        (").min(dim=1)", ").max(dim=1)", "of 12 are copies"),
+        ("len(learned) != len(unseen)", "False", "must be refused"),
+        ("return (", "(", "return the share"),
+    ],
+)
+def test_chapter_9_refuses_a_copy_score_that_is_another(old, new, says):
+    with pytest.raises(AssertionError, match=says):
+        run("09", "exercise-3-check")["check_copied"](made(spoiled(COPIED, old, new), "copied"))
+
+
+GIVEN_9 = {"np": np, "Image": Image, "ImageOps": ImageOps, "Path": Path, "tempfile": tempfile}
+WITHOUT = functions("09", "solution-4")
+
+
+def check_without():
+    return run("09", "exercise-4-make", "exercise-4-check", **GIVEN_9)["check_without_traces"]
+
+
+def test_chapter_9_takes_a_folder_without_traces():
+    check_without()(made(WITHOUT, "without_traces", **GIVEN_9))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("ImageOps.exif_transpose(picture)", "picture", "does it lie"),
+        ("Image.fromarray(np.asarray(upright)).save(target)", "shutil.copy(file, target)", "says"),
+        (
+            "Image.fromarray(np.asarray(upright)).save(target)",
+            "Image.fromarray(np.asarray(upright)).save(target, exif=upright.getexif())",
+            "still says",
+        ),
+        (".convert('RGB')", ".convert('L')", "mode L"),
+        ("file.relative_to(source)", "file.name", "not trip/one.png"),
+        (".save(target)", ".save(file)", "the original"),
+        ("exif_transpose(picture)", "mirror(ImageOps.exif_transpose(picture))", "pixels"),
+    ],
+)
+def test_chapter_9_refuses_a_folder_with_traces(old, new, says):
+    wrong = made(spoiled(WITHOUT, old, new), "without_traces", shutil=shutil, **GIVEN_9)
+    with pytest.raises(AssertionError, match=says):
+        check_without()(wrong)

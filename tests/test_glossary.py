@@ -23,6 +23,7 @@ EMPHASIS = {
     "04": {"everything", "in a terminal", "noise", "once", "the", "whole"},
     "05": {"both", "how much noise", "learns", "mean", "not", "what is far", "what is near"},
     "07": {"noise found anew", "nothing clipped"},
+    "09": {"in a terminal", "set aside", "web page"},
     "03": {"for each picture", "of the same shape", "work"},
 }
 
