@@ -246,8 +246,9 @@ class UpLevel(nn.Module):
         channels_in: Channels of the map from below.
         channels: Channels h of this level: of the kept maps, and of what goes out.
         time_dim: Values of the time embedding.
-        last: Whether this is the topmost level, which has attention and keeps its size.
+        last: Whether this is the topmost level, which keeps its size.
         heads: Of the attention.
+        attention: Whether it has attention; None only where it is the topmost.
 
     Example:
         >>> import torch
@@ -263,12 +264,19 @@ class UpLevel(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, channels: int, time_dim: int, last: bool, heads: int = 4
+        self,
+        channels_in: int,
+        channels: int,
+        time_dim: int,
+        last: bool,
+        heads: int = 4,
+        attention: bool | None = None,
     ) -> None:
         super().__init__()
+        attends = last if attention is None else attention
         self.block1 = ResidualBlock(channels_in + channels, channels_in, time_dim)
         self.block2 = ResidualBlock(channels_in + channels, channels_in, time_dim)
-        self.attention = Attention(channels_in, heads) if last else nn.Identity()
+        self.attention = Attention(channels_in, heads) if attends else nn.Identity()
         larger = nn.Identity() if last else nn.Upsample(scale_factor=2)  # each place four times
         self.grow = nn.Sequential(larger, nn.Conv2d(channels_in, channels, 3, padding=1))
 

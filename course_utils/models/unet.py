@@ -34,6 +34,8 @@ class UNet(ModelMixin, ConfigMixin):
             takes any height and width that its levels can halve.
         heads: Heads of each attention, of 32 values each; fewer are faster.
         num_class_embeds: How many classes the network knows; None for a network without.
+        attention_level: Which level of the way up has attention, counted from the top. 0, the
+            original's, sees the whole picture at full size and is the dearest by far.
 
     Raises:
         ValueError: A number is out of range.
@@ -62,15 +64,17 @@ class UNet(ModelMixin, ConfigMixin):
         image_size: int = 64,
         heads: int = 4,
         num_class_embeds: int | None = None,
+        attention_level: int = 0,
     ) -> None:
         super().__init__()
         count_given(self)
         _check_settings(in_channels, hidden_dims, image_size, heads, num_class_embeds)
+        _check_attention_level(attention_level, len(hidden_dims) - 1)
         self.gradient_checkpointing = False
         self.factor = 2 ** (len(hidden_dims) - 2)
         first, time_dim = hidden_dims[0], 4 * hidden_dims[0]
         levels = list(pairwise(hidden_dims))
-        lowest, topmost = levels[-1], levels[0]
+        lowest = levels[-1]
         self.time_embedding = TimeEmbedding(first)
         self.conv_in = nn.Conv2d(in_channels, first, 3, padding=1)
         self.down_blocks = nn.ModuleList(
@@ -78,8 +82,8 @@ class UNet(ModelMixin, ConfigMixin):
         )
         self.mid_block = Middle(hidden_dims[-1], time_dim, heads)
         self.up_blocks = nn.ModuleList(
-            UpLevel(level[1], level[0], time_dim, level is topmost, heads)
-            for level in reversed(levels)
+            UpLevel(below, width, time_dim, k == 0, heads, k == attention_level)
+            for k, (width, below) in reversed(list(enumerate(levels)))
         )
         self.head = ResidualBlock(2 * first, first, time_dim)
         self.conv_out = nn.Conv2d(first, in_channels, 1)
@@ -218,6 +222,14 @@ def _check_settings(
     if num_class_embeds is not None and num_class_embeds < 1:
         raise ValueError(
             f"num_class_embeds is {num_class_embeds}; use at least 1, or None for no classes."
+        )
+
+
+def _check_attention_level(attention_level: int, levels: int) -> None:
+    if not 0 <= attention_level < levels:
+        raise ValueError(
+            f"attention_level is {attention_level}; this network has {levels} levels, 0 (the "
+            f"topmost) to {levels - 1}."
         )
 
 

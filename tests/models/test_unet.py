@@ -42,6 +42,17 @@ def test_attention_is_where_the_original_has_it():
     assert where == ["down_blocks.2.attention", "mid_block.attention", "up_blocks.2.attention"]
 
 
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_attention_on_the_way_up_is_at_the_level_that_was_asked_for(level):
+    """Level 0 sees all 16 × 16 places, each level below a quarter of them."""
+    model, seen = network(attention_level=level), []
+    (attending,) = [part for part in model.up_blocks if isinstance(part.attention, Attention)]
+    attending.attention.register_forward_hook(lambda part, inputs, out: seen.append(out.shape))
+    assert model(pictures(1, 3, 16, 16), 5).sample.shape == (1, 3, 16, 16)
+    assert [shape[2:] for shape in seen] == [(16 // 2**level,) * 2]
+    assert UNet.from_config(model.config).config.attention_level == level
+
+
 def test_equals_the_straightforward_version():
     model = network().double()
     x, t = pictures(2, 3, 16, 16).double(), torch.tensor([3, 900])
@@ -170,6 +181,8 @@ def test_refuses_labels_that_name_no_class(labels, error, message):
         ({"image_size": 18}, "image_size is 18"),
         ({"image_size": 0}, "image_size is 0"),
         ({"num_class_embeds": 0}, "num_class_embeds is 0"),
+        ({"attention_level": 3}, r"attention_level is 3; this network has 3 levels, .* to 2\."),
+        ({"attention_level": -1}, "attention_level is -1"),
     ],
 )
 def test_refuses_settings_that_cannot_be(wrong, message):
