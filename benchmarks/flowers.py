@@ -21,18 +21,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.recipes import Kept, Run, Variant, judge, trained
+from benchmarks.recipes import STEPS, Kept, Run, Variant, judge, scored, trained
 from course_utils.models import ResidualBlock, UNet
-from course_utils.noise import training_target
-from course_utils.sampling import quick_scheduler, sample
+from course_utils.noise import mixing_rates, training_target
 from course_utils.training import Recipe, recipe
 from course_utils.training.task import Network
 
 SECONDS = 80.0
 """Processor time of one thread that each is trained for, about a quarter of the chapter's."""
 
-TIMED, DRAWN, STEPS = 12, 270, 20
-"""Updates that are timed (the quickest counts); flowers drawn, and noise levels visited."""
+TIMED, DRAWN = 12, 270
+"""Updates that are timed (the quickest counts), and flowers drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +62,7 @@ class OwnRecipe(Recipe):
 def variants() -> list[Variant]:
     """The chapter's recipe, and every recipe that takes one thing of it back."""
     shared = recipe("flowers", "laptop")
-    config = replace(shared.config, ema_decay=0.9995)
+    config = replace(shared.config, ema_decay=0.9995, adam_beta2=0.99)
     base = OwnRecipe(
         name="flowers",
         config=config,
@@ -73,8 +72,8 @@ def variants() -> list[Variant]:
         count=shared.count,
     )
 
-    def told(what: str, betas: tuple[float, float] = (0.9, 0.99), **changes: Any) -> Variant:
-        return Variant(what, replace(base, **changes), betas=betas)
+    def told(what: str, **changes: Any) -> Variant:
+        return Variant(what, replace(base, **changes))
 
     def built(what: str, **changes: Any) -> Variant:
         return told(what, network=base.network | changes)
@@ -121,31 +120,17 @@ def error(model: Any, noise_scheduler: Any) -> float:
     """Mean square of what a network that answers with the velocity gets wrong."""
     x0, labels, noise, t = asked()
     noisy = noise_scheduler.add_noise(x0, noise, t)
-    rates = [rate[t].sqrt().view(-1, 1, 1, 1) for rate in _shares(noise_scheduler)]
+    rates = mixing_rates(noise_scheduler, t, like=x0)
     target = training_target("v_prediction", x0, noise, *rates)
     parts = zip(*(x.split(100) for x in (noisy, t, labels, target)), strict=True)
     off = [(model(x, k, label).sample - v).square().mean() for x, k, label, v in parts]
     return torch.stack(off).mean().item()
 
 
-def _shares(noise_scheduler: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    kept = noise_scheduler.alphas_cumprod
-    return kept, 1 - kept
-
-
 def judged(variant: Variant, updates: int) -> dict[str, float]:
     """Train one, and judge its answers and what it draws."""
     model, noise_scheduler = trained(variant, updates)
-    wanted = [k % 9 for k in range(DRAWN)]
-    drawn = sample(
-        model,
-        quick_scheduler(noise_scheduler),
-        seeds=range(DRAWN),
-        class_labels=wanted,
-        num_inference_steps=STEPS,
-        progress=False,
-    )
-    scores: dict[str, float] = dict(judge("flowers").score(drawn.images, wanted))
+    scores = scored("flowers", model, noise_scheduler, DRAWN)
     velocity = variant.target == "v_prediction"
     return scores | {"error": error(model, noise_scheduler) if velocity else float("nan")}
 

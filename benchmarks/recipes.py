@@ -63,7 +63,6 @@ class Variant:
         target: What the network is asked for: a prediction type of diffusers, or flow matching's.
         levels: Draws noise levels instead of the even draw; from their number and a generator.
         sigma_data: The pictures' deviation, for EDM's preconditioning; None goes without.
-        betas: What AdamW averages over.
     """
 
     name: str
@@ -71,7 +70,6 @@ class Variant:
     target: str = "v_prediction"
     levels: Levels | None = None
     sigma_data: float | None = None
-    betas: tuple[float, float] = (0.9, 0.999)
 
     def noise_scheduler(self) -> Any:
         """The cosine of the recipe, or flow matching's straight line."""
@@ -157,7 +155,7 @@ class Run:
         if variant.sigma_data is not None:
             self.model = Preconditioned(self.model, self.noise_scheduler, variant.sigma_data)
         weights = list(self.model.parameters())
-        self.optimizer = torch.optim.AdamW(weights, betas=variant.betas, fused=True)
+        self.optimizer = torch.optim.AdamW(weights, betas=(0.9, self.config.adam_beta2), fused=True)
         decay = self.config.ema_decay
         self.ema = diffusers.training_utils.EMAModel(weights, decay, foreach=True)
         self.model.train()
@@ -206,25 +204,32 @@ def judge(name: str) -> Judge:
     return Judge(recipe(name, "laptop"), count=1_000)
 
 
-def judged(name: str, variant: Variant, updates: int) -> dict[str, float]:
-    """Train one recipe and judge what it draws, as it is and with guidance."""
-    model, noise_scheduler = trained(variant, updates)
+def scored(
+    name: str, model: Any, noise_scheduler: Any, count: int, guidance_scale: float = 1.0
+) -> dict[str, float]:
+    """Draw so many pictures, the kinds in turn, and judge them."""
     kinds = len(judge(name).kinds)
-    wanted = [k % kinds for k in range(DRAWN)]
-    draw = partial(
-        sample,
+    wanted = [k % kinds for k in range(count)]
+    drawn = sample(
         model,
         quick_scheduler(noise_scheduler),
-        seeds=range(DRAWN),
+        seeds=range(count),
         class_labels=wanted,
         num_inference_steps=STEPS,
+        guidance_scale=guidance_scale,
         no_label=kinds,
         progress=False,
     )
-    plain = judge(name).score(draw().images, wanted)
-    guided = judge(name).score(draw(guidance_scale=GUIDANCE).images, wanted)
-    scores = {"updates": updates, "guided": guided["read_as_asked"], **plain}
+    scores = judge(name).score(drawn.images, wanted)
     return {key: float(value) for key, value in scores.items()}
+
+
+def judged(name: str, variant: Variant, updates: int) -> dict[str, float]:
+    """Train one recipe and judge what it draws, as it is and with guidance."""
+    model, noise_scheduler = trained(variant, updates)
+    plain = scored(name, model, noise_scheduler, DRAWN)
+    guided = scored(name, model, noise_scheduler, DRAWN, GUIDANCE)
+    return {"updates": float(updates), "guided": guided["read_as_asked"], **plain}
 
 
 def variants(name: str) -> list[Variant]:
@@ -268,7 +273,7 @@ def variants(name: str) -> list[Variant]:
         Variant("EDM's levels", base, levels=edm),
         Variant("EDM's factors", base, sigma_data=deviation),
         Variant("EDM's factors and levels", base, levels=edm, sigma_data=deviation),
-        Variant("AdamW's memory 0.99", base, betas=(0.9, 0.99)),
+        set_to("AdamW's memory 0.99", adam_beta2=0.99),
     ]
 
 

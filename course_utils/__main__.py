@@ -26,6 +26,7 @@ COMMANDS = {
         "teach a network whose features judge pictures",
     ),
     "export": ("course_utils.share.command", "write a network as ONNX, or as a web page"),
+    "push": ("course_utils.share.pushing", "send a trained network to the Hugging Face Hub"),
     "check": ("course_utils.check", "say what this environment has and lacks"),
 }
 """For each sub-command its module and what it does."""

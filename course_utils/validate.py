@@ -1,11 +1,27 @@
 """Refuse what cannot be, by name, before it fails somewhere else."""
 
 import operator
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def is_hub_name(text: str) -> bool:
+    """Whether a text can be the name of a repository on the Hub.
+
+    Args:
+        text: What was given.
+
+    Returns:
+        True for ``owner/name``, False for paths such as ``./name`` and ``../name``.
+    """
+    return bool(_HUB_NAME.fullmatch(text))
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -58,6 +58,8 @@ def test_the_package_installs_into_an_empty_environment_and_imports(tmp_path, ch
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", checkout)
     code = "import course_utils; print(course_utils.__version__, course_utils.by_budget.__name__)"
     assert run(python, "-c", code, cwd=tmp_path).split() == [PROJECT["version"], "by_budget"]
+    told = run(tmp_path / "empty" / "bin" / "course-utils", "--help", cwd=tmp_path)
+    assert "usage: python -m course_utils COMMAND" in told
     broken = subprocess.run(
         [python, "-m", "course_utils.check"], capture_output=True, text=True, check=False
     )

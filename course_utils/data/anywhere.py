@@ -1,7 +1,6 @@
 """Pictures from anywhere, ready for a network: a folder, an array, a set on the Hub, or ours."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +20,7 @@ from course_utils.data.stored import SUFFIXES
 from course_utils.data.tensors import ImageTensors, fit_all, prepare
 from course_utils.files import spelled_out
 from course_utils.screen import tell
+from course_utils.validate import is_hub_name
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,8 +30,6 @@ LARGEST = 40
 
 USUAL = 32
 """The side that is advised for larger ones, which a laptop learns in minutes."""
-
-_ON_THE_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 def load_tensors(
@@ -97,7 +95,7 @@ def _open(where: str | os.PathLike[str], background: str) -> "Dataset | Arrays":
         found = load_folder(path, background)
     elif path.suffix.lower() in SUFFIXES and os.path.isfile(path):  # noqa: PTH113
         found = read_arrays(path)
-    elif not os.path.lexists(path) and _ON_THE_HUB.fullmatch(str(where)):
+    elif not os.path.lexists(path) and is_hub_name(str(where)):
         found, line = load_hub(str(where))
         tell(line)
         return found

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from course_utils.data.found import (
     check_depth,
     find,
-    in_order,
     label_of,
+    labels_of,
     left_out,
     short,
     training_part,
@@ -66,9 +66,7 @@ def load_folder(folder: Path, background: str = "white") -> "Dataset":
     root = training_part(folder, found)
     check_depth(root, found)
     opened = _open(found.pictures, background)
-    each = [label_of(path, root) for path in found.pictures]
-    names = in_order(set(each))
-    labels = [names.index(name) for name in each]
+    names, labels = labels_of(found.pictures, root)
     features = Features({"image": Image(), "label": ClassLabel(names=names)})
     said = [classes(names, labels), *_alike(names), *_merged(root, found.pictures)]
     said += folder_notes([short(path, folder) for path in found.pictures], opened, background)

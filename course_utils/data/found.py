@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -178,6 +179,22 @@ def in_order(names: set[str]) -> list[str]:
     if all(_NUMBER.fullmatch(name) for name in names):
         return sorted(names, key=lambda name: (float(name), name))
     return sorted(names)
+
+
+def labels_of(pictures: Sequence[Path], root: Path) -> tuple[list[str], list[int]]:
+    """The labels of pictures.
+
+    Args:
+        pictures: Their files.
+        root: The folder whose pictures count.
+
+    Returns:
+        The names of all labels, in order, and the number of each picture's.
+    """
+    each = [label_of(path, root) for path in pictures]
+    names = in_order(set(each))
+    number_of = {name: number for number, name in enumerate(names)}
+    return names, [number_of[name] for name in each]
 
 
 def left_out(folder: Path, found: Found) -> list[str]:

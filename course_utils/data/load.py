@@ -216,12 +216,13 @@ def load_hub(repository: str, name: str | None = None) -> tuple["Dataset", str]:
             "and that HF_HUB_OFFLINE is not set."
         ) from error
     name = name or repository.split("/")[-1]
-    columns = _columns(dataset, "Image", "image")[:1] + _columns(dataset, "ClassLabel", "label")[:1]
-    if not _columns(dataset, "Image", "image"):
+    pictures = _columns(dataset, "Image", "image")[:1]
+    if not pictures:
         raise DataUnavailableError(
             f"{repository!r} was loaded, but has no column of pictures, only "
             f"{dataset.column_names}."
         )
+    columns = pictures + _columns(dataset, "ClassLabel", "label")[:1]
     two = _two_columns(dataset, columns, name)
     others = [c for c in dataset.column_names if c not in columns]
     left_out = f"other splits, columns {', '.join(others)}" if others else "other splits"

@@ -21,8 +21,7 @@ from course_utils.data.found import (
     Found,
     check_depth,
     find,
-    in_order,
-    label_of,
+    labels_of,
     left_out,
     short,
     training_part,
@@ -51,6 +50,7 @@ class Look:
         seen: What each of these is.
         data: All of these as the network will see them, with their labels.
         fit: How they were brought to their size.
+        background: The colour that see-through parts were laid on, and that padded.
         unreadable: The other pictures, by the name of the file, and why they cannot be read.
         refused: Why `load_tensors` will not open the folder as it is, besides those.
         left_out: What else lies there, in words.
@@ -64,6 +64,7 @@ class Look:
     seen: tuple[Seen, ...]
     data: ImageTensors
     fit: Fit
+    background: str
     unreadable: dict[str, str]
     refused: tuple[str, ...]
     left_out: str
@@ -130,16 +131,15 @@ def look(
     opened = _Opened(path, found, background)
     files = progress(found.pictures) if progress else found.pictures
     images = fit_all(opened.each(files), size, None, fit, background)
-    each = [label_of(file, root) for file in opened.files]
-    names = in_order(set(each))
-    labels = torch.tensor([names.index(name) for name in each])
-    data = ImageTensors(images, labels, tuple(names), flip=False)
+    names, labels = labels_of(opened.files, root)
+    data = ImageTensors(images, torch.tensor(labels), tuple(names), flip=False)
     return Look(
         folder=path,
         names=tuple(readable(short(file, path)) for file in opened.files),
         seen=tuple(opened.seen),
         data=data,
         fit=fit,
+        background=background,
         unreadable=opened.unreadable,
         refused=tuple(refused),
         left_out="; ".join(left_out(path, found)),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from course_utils.data.duplicates import CELLS
 from course_utils.data.tensors import ImageTensors
 
 MOST = 1_000
@@ -22,7 +23,6 @@ OFTEN = 0.6
 FAR = 1.15
 """Up to this many times the distance it is hardly further, as where all stand in one light."""
 
-_CELLS = 16  # pictures are compared as grids of this many by this many averages
 _COPIES = 1e-4  # mean squared distance, of 1, up to which two are copies
 
 
@@ -85,7 +85,7 @@ def try_mirror(pictures: ImageTensors) -> Mirror:
 
 def _reduced(images: Tensor) -> Tensor:
     """Bytes of shape (N, C, H, W) as (N, C * 256) averages from 0 to 1."""
-    small = torch.nn.functional.adaptive_avg_pool2d(images.float() / 255, _CELLS)
+    small = torch.nn.functional.adaptive_avg_pool2d(images.float() / 255, CELLS)
     return small.flatten(1)
 
 

@@ -18,9 +18,9 @@ from course_utils.files import spelled_out
 from course_utils.models import gallery
 from course_utils.models.gallery import CARD
 from course_utils.noise.process import NoiseScheduler
+from course_utils.validate import is_hub_name
 
 INDEX = "model_index.json"
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 KINDS = ("UNet2DModel", "UNet")
 """The networks that can be opened, diffusers' and ours."""
@@ -91,7 +91,7 @@ def open_network(what: str | os.PathLike[str]) -> Opened:
     path = spelled_out("the network", what)
     if path.is_dir():
         return open_folder(path / "model" if (path / "model" / INDEX).is_file() else path)
-    if not _HUB_NAME.fullmatch(text) or path.exists():
+    if not is_hub_name(text) or path.exists():
         raise FileNotFoundError(
             f"There is no network {text!r}: no folder of this name, and none of the gallery "
             f"({', '.join(gallery.names())}). On the Hub networks are called owner/name."

@@ -1,7 +1,8 @@
 """What leaves the house: a trained model as a folder that explains itself, here or on the Hub.
 
 `card` writes the page that tells what the model is, `folder` saves the model and looks whether it
-loads, `portable` turns what only this package has into what others have, `hub` sends the folder.
+loads, `portable` turns what only this package has into what others have, `hub` sends the folder,
+and `pushing` does from the shell.
 `finished` does that with a finished run, and `training` is the command that makes one: of a recipe,
 or of pictures of `yours`; `words` understands it. `exhibit` puts a finished run into the gallery of
 `course_utils.models`. `looked` writes what is in a folder of pictures, with `advice`, `judged` how

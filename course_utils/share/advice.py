@@ -1,5 +1,6 @@
 """What a look at a folder has found, in words, and what to do about it."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ from course_utils.data import Look
 from course_utils.data.fit import told_size
 from course_utils.data.summary import named, number
 from course_utils.training.planning import Plan
+from course_utils.training.recipes import RECIPES
 
 FEW = 300
 """Of fewer pictures a network can learn each by heart (chapter 9)."""
@@ -60,7 +62,6 @@ def advice(found: Look, advised: Plan | None) -> list[str]:
     counts = found.by_label
     most, least = max(counts.values()), min(counts.values())
     thin = [name for name, count in counts.items() if count * THIN <= most]
-    size = told_size(tuple(found.data.images.shape[2:]))
     steps = list(to_mend(found))
     if found.superfluous:
         names = named(found.names[row] for row in found.superfluous)
@@ -84,11 +85,28 @@ def advice(found: Look, advised: Plan | None) -> list[str]:
         )
     if advised is not None:
         steps.append(f"Train: {advised.told}.")
-        steps.append(
-            f"python -m course_utils train {found.folder} --image-size {size} --fit {found.fit} "
-            f"--minutes {advised.config.minutes:g}"
-        )
+        steps.append(command(found, advised))
     return steps
+
+
+def command(found: Look, advised: Plan) -> str:
+    """What to type to train as it is advised.
+
+    Args:
+        found: What `course_utils.data.look` gave.
+        advised: The plan.
+
+    Returns:
+        A line for the shell.
+    """
+    folder = str(found.folder)
+    if folder in RECIPES or folder.startswith("-"):
+        folder = f"./{folder}"  # the word alone would be a recipe, or an option
+    words = ["python", "-m", "course_utils", "train", folder]
+    words += ["--image-size", told_size(tuple(found.data.images.shape[2:])), "--fit", found.fit]
+    if found.background != "white":
+        words += ["--background", found.background]
+    return shlex.join([*words, "--minutes", f"{advised.config.minutes:g}"])
 
 
 def to_mend(found: Look) -> list[str]:

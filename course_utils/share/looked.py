@@ -73,20 +73,24 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = tyro.cli(Options, prog="python -m course_utils look", args=list(arguments))
     output = spelled_out("--output", options.output)
-    if Path(options.folder).resolve() in (output.resolve(), *output.resolve().parents):
+    folder = spelled_out("the folder", options.folder)
+    if output.resolve().is_relative_to(folder.resolve()):
         raise ValueError(
-            f"--output is {output}, which lies in {options.folder}: the contact sheets would be "
-            "pictures of the set. Choose another folder."
+            f"--output is {output}, which lies in {folder}: the contact sheets would be pictures "
+            "of the set. Choose another folder."
         )
     size = None if options.image_size is None else read_size(options.image_size)
     found = look(
-        options.folder,
+        folder,
         size,
         fit=options.fit,
         background=options.background,
         progress=_bar,
     )
-    advised = None if to_mend(found) else plan(found.data, options.minutes, name=found.folder.name)
+    advised = None
+    if not to_mend(found):
+        mirror = found.mirror.harmless
+        advised = plan(found.data, options.minutes, name=folder.resolve().name, mirror=mirror)
     lines = [*told(found), "", *advice(found, advised)]
     tell("\n".join(lines))
     for path in write_look(found, advised, output):
@@ -168,7 +172,7 @@ def _sheet(found: Look, label: int, name: str) -> str:
     """Some pictures of a label, evenly from all that there are."""
     rows = torch.nonzero(found.data.labels == label).flatten()
     some = rows[torch.linspace(0, len(rows) - 1, min(SHOWN, len(rows))).long()]
-    grid = image_grid(found.data.images[some].float() / 127.5 - 1)
+    grid = image_grid(found.data.batch(some)[0])
     shown = picture(grid, f"{len(some)} pictures of {name}", least=144)
     return f"{shown}<br>{escape(name)}, {len(some)} of {len(rows):,}"
 
@@ -186,4 +190,4 @@ def _groups(title: str, found: Look, groups: Sequence[Sequence[int]]) -> str:
 
 def _one(found: Look, row: int) -> Image.Image:
     """One picture as the network will see it."""
-    return to_pil(found.data.images[row : row + 1].float() / 127.5 - 1)[0]
+    return to_pil(found.data.batch(torch.tensor([row]))[0])[0]

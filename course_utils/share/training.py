@@ -281,13 +281,13 @@ def _keep_apart(output_dir: str, source: str | None) -> None:
     if source is None or not Path(source).exists():
         return  # a source's name; or a path that does not exist, which loading tells
     pictures, output = Path(source).resolve(), Path(output_dir).resolve()
-    inside = [name for name in NAMES if (output / name) in (pictures, *pictures.parents)]
+    inside = [name for name in NAMES if pictures.is_relative_to(output / name)]
     if inside:
         raise ValueError(
             f"The pictures in {source} lie where a run in output_dir {output_dir} writes its "
             f"{inside[0]}. Choose another output_dir."
         )
-    if pictures in (output, *output.parents):
+    if output.is_relative_to(pictures):
         raise ValueError(
             f"output_dir {output_dir} lies in {source}, so that the next run would learn from "
             f"the sample grids of this one. Choose another output_dir."

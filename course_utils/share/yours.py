@@ -1,6 +1,5 @@
 """Anybody's pictures for the trainer: how they are opened, and the plan that is made for them."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from course_utils.sampling.opening import open_network
 from course_utils.training.checkpoints import checkpoints, read_checkpoint
 from course_utils.training.planning import Plan, plan, plan_again
 from course_utils.training.recipes import SMOKE
+from course_utils.validate import is_hub_name
 
 OF_BUDGET: dict[str, dict[str, Any]] = {
     "smoke": {"minutes": None, "width": 16} | SMOKE,
@@ -21,8 +21,6 @@ OF_BUDGET: dict[str, dict[str, Any]] = {
     "full": {"minutes": None, "width": 64, "num_steps": 50_000},
 }
 """What a budget means where the pictures are anybody's."""
-
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +61,7 @@ def are_pictures(word: str) -> bool:
     """
     if word.startswith("-"):
         return False
-    return spelled_out("the pictures", word).exists() or bool(_HUB_NAME.fullmatch(word))
+    return spelled_out("the pictures", word).exists() or is_hub_name(word)
 
 
 def plan_of(yours: Yours, budget: str, resume: bool | str, given: dict[str, Any]) -> Plan:

@@ -86,11 +86,11 @@ def _advice(config: TrainingConfig, processes: int) -> str:
     found = lighter(config, processes)
     if found is None:
         return "Take a smaller image_size (--image-size), or a smaller network."
-    name, value = "gradient_checkpointing", "True"
-    if found.gradient_accumulation_steps != config.gradient_accumulation_steps:
-        name, value = "gradient_accumulation_steps", str(found.gradient_accumulation_steps)
-    option = f"--{name.replace('_', '-')}" + (f" {value}" if value != "True" else "")
-    return f"Set {name}={value} ({option}): the same updates with less memory."
+    parts = found.gradient_accumulation_steps
+    setting = "gradient_checkpointing=True (--gradient-checkpointing)"
+    if parts != config.gradient_accumulation_steps:
+        setting = f"gradient_accumulation_steps={parts} (--gradient-accumulation-steps {parts})"
+    return f"Set {setting}: the same updates with less memory."
 
 
 def settings_that_fit(
@@ -143,10 +143,8 @@ def remember_less(model: Network, config: TrainingConfig) -> None:
             f"gradient_checkpointing is True, which a {type(model).__name__} cannot; use a "
             "UNet2DModel, or more gradient_accumulation_steps."
         )
-    if able:
-        switch: Any = model
-        (
-            switch.enable_gradient_checkpointing
-            if config.gradient_checkpointing
-            else switch.disable_gradient_checkpointing
-        )()
+    network: Any = model
+    if config.gradient_checkpointing:
+        network.enable_gradient_checkpointing()
+    elif able:
+        network.disable_gradient_checkpointing()

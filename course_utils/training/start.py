@@ -1,8 +1,9 @@
 """Starting from a network that has learned something else: all is kept but the labels.
 
 What a network knows of edges, colours and noise serves other pictures, too. Only the table of its
-labels has to be another one. A label of the same name keeps its row. All others begin with the
-row of "no label", which is what the network draws when it is told nothing.
+labels has to be another one. A label of the same name keeps its row; each other begins with a row
+of its own, that of a kind which is not wanted any more, or a random one. Rows that are equal at
+first are told apart late.
 """
 
 from collections.abc import Sequence
@@ -67,7 +68,29 @@ def started(opened: "Opened", data: ImageTensors) -> Network:
 
 
 def _table(rows: Tensor, known: Sequence[str], names: Sequence[str]) -> Tensor:
-    """A row for each name and one for "no label", from those that there are."""
+    """A row for each name and one for "no label", no two of them equal.
+
+    Args:
+        rows: What was learned, shape (classes, width); the last one is that of "no label" where
+            there is a row more than labels.
+        known: What the learned labels are called; empty where nobody knows.
+        names: What the new ones are called.
+
+    Returns:
+        Shape (len(names) + 1, width).
+    """
     blank = rows[-1] if len(known) == len(rows) - 1 else rows.mean(0)
     learned = dict(zip(known, rows, strict=False))
-    return torch.stack([*(learned.get(name, blank) for name in names), blank])
+    free = [row for name, row in learned.items() if name not in names]
+    # Any learned row will do; random ones are as long as the learned ones, or as a fresh table's.
+    scale = rows.std() if len(rows) > 1 else 1.0
+    generator = torch.Generator().manual_seed(0)
+    table = []
+    for name in names:
+        if name in learned:
+            table.append(learned[name])
+        elif free:
+            table.append(free.pop(0))
+        else:
+            table.append(blank + scale * torch.randn(blank.shape, generator=generator))
+    return torch.stack([*table, blank])

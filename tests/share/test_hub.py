@@ -13,6 +13,7 @@ from diffusers import DDPMPipeline, UNet2DModel
 from huggingface_hub import constants
 from huggingface_hub.utils import _http
 
+from course_utils.__main__ import main
 from course_utils.models import UNet
 from course_utils.share import HubError, push_to_hub
 from course_utils.share.folder import WEIGHTS
@@ -63,6 +64,19 @@ def test_what_was_pushed_loads_back_bit_for_bit(folder, hub, tmp_path):
     for mine, loaded in zip(small_network().parameters(), back.parameters(), strict=True):
         assert torch.equal(mine, loaded)
     assert 'MODEL = "ada/wings"' in hub.state.repos["ada/wings"]["README.md"].decode()
+
+
+def test_the_command_sends_the_model_of_a_run_under_the_name_of_the_run(hub, tmp_path, capsys):
+    saved(tmp_path / "my-run" / "model")
+    (tmp_path / "my-run" / "samples").mkdir()
+    assert main(["push", str(tmp_path / "my-run"), "--private"]) == 0
+    assert f"{hub.url}/ada/my-run" in capsys.readouterr().out
+    assert sorted(set(hub.state.repos["ada/my-run"]) - {".gitattributes"}) == WANTED
+    assert hub.state.private["ada/my-run"] is True
+    assert main(["push", str(tmp_path / "my-run" / "model")]) == 1  # the same name
+    assert "a model ada/my-run already" in capsys.readouterr().err
+    assert main(["push", str(tmp_path / "my-run"), "--name", "ada/other", "--update"]) == 0
+    assert "ada/other" in hub.state.repos
 
 
 def test_our_own_network_is_pushed_with_its_code_and_loads_elsewhere(hub, tmp_path, elsewhere):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 
 import pytest
@@ -60,6 +61,21 @@ def test_the_command_that_is_advised_is_understood(good, tmp_path, capsys, monke
     assert main([*kept, *few, "--output-dir", "run"]) == 0
     config = json.loads((tmp_path / "run" / "model" / "unet" / "config.json").read_text())
     assert config["sample_size"] == [24, 16]
+
+
+def test_the_advised_command_is_quoted_and_means_the_folder_and_not_a_recipe(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    options = ("--image-size", "8", "--background", "#abcdef")
+    for folder in ("sprites", "my wings"):
+        butterflies(tmp_path / folder, 3)
+        assert run(folder, tmp_path / "out", *options) == 0
+    said = capsys.readouterr().out
+    words = [shlex.split(line) for line in said.splitlines() if " course_utils train " in line]
+    assert [line[4] for line in words] == ["./sprites", "my wings"]
+    for line in words:
+        assert line[line.index("--background") + 1] == "#abcdef"
 
 
 def test_a_folder_that_must_be_mended_is_told_and_no_time_is_promised(good, tmp_path, capsys):

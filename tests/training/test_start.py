@@ -31,8 +31,18 @@ def answers(model, labels, side=16):
 def test_a_label_of_the_same_name_keeps_what_was_learned(sprites):
     new = started(sprites, of(["teapot", sprites.labels[3], sprites.labels[0]])).eval()
     blank = sprites.no_label
-    wanted = answers(sprites.model, [blank, 3, 0, blank])  # a teapot is nothing known
+    wanted = answers(sprites.model, [1, 3, 0, blank])  # a teapot takes the first place that is free
     assert torch.equal(answers(new, [0, 1, 2, 3]), wanted)
+
+
+def test_new_labels_begin_with_rows_that_differ_more_of_them_than_were_learned(sprites):
+    names = [f"thing {k}" for k in range(2 * len(sprites.labels))]
+    new, again = (started(sprites, of(names)).class_embedding.weight for _ in range(2))
+    assert torch.equal(new, again)
+    learned = sprites.model.class_embedding.weight
+    assert torch.equal(new[: len(sprites.labels)], learned[:-1])
+    apart = torch.pdist(new.detach())
+    assert apart.min() > 0.5 * torch.pdist(learned.detach()).min()
 
 
 def test_the_trained_network_stays_as_it_is(sprites):
@@ -54,18 +64,19 @@ def test_pictures_of_another_size_get_the_same_weights(sprites):
             assert torch.equal(value, sprites.model.state_dict()[name]), name
 
 
-def test_a_network_without_labels_gets_them_and_begins_as_it_was():
+def test_a_network_without_labels_gets_them_and_begins_as_it_was_for_no_label():
     torch.manual_seed(3)
     plain = UNet(in_channels=3, hidden_dims=(8, 16), image_size=16, heads=1).eval()
     opened = Opened("plain", plain, None, (), "")
     assert started(opened, of(["one"])).config.num_class_embeds is None
     new = started(opened, of(["one", "two"])).eval()
     torch.manual_seed(0)
-    noisy = torch.randn(3, 3, 16, 16)
+    noisy = torch.randn(1, 3, 16, 16).expand(3, -1, -1, -1)
     with torch.inference_mode():
         wanted = plain(noisy, 300).sample
-        found = new(noisy, 300, class_labels=torch.tensor([0, 1, 2])).sample
-    assert torch.equal(found, wanted)
+        one, two, blank = new(noisy, 300, class_labels=torch.tensor([0, 1, 2])).sample
+    assert torch.equal(blank, wanted[2])
+    assert not torch.allclose(one, two, atol=1e-3)
 
 
 def test_other_channels_are_refused(sprites):
