@@ -109,5 +109,9 @@ def _opened(yours: Yours, size: Any, channels: int | None) -> ImageTensors:
     """The pictures, as tensors; a size that JSON has kept is a list."""
     size = tuple(size) if isinstance(size, list) else size
     return load_tensors(
-        yours.where, size, channels=channels, fit=yours.fit, background=yours.background
+        Path(yours.where),  # as text, "flowers" would be the course's own and not a folder
+        size,
+        channels=channels,
+        fit=yours.fit,
+        background=yours.background,
     )

@@ -1,6 +1,7 @@
 """Training on a folder of one's own from the shell, to a model that draws."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -57,6 +58,16 @@ def test_its_pictures_are_as_wide_and_high_as_asked_for_and_a_kind_can_be_chosen
     with Image.open(tmp_path / "mine" / "seed-0001.png") as picture:
         assert picture.size == (24, 16)
     assert json.loads((tmp_path / "mine" / "drawn.json").read_text())["kinds"] == ["moss"] * 3
+
+
+def test_a_folder_called_like_a_set_of_the_course_is_the_folder(
+    garden, tmp_path, monkeypatch, capsys
+):
+    shutil.copytree(garden, tmp_path / "flowers")
+    monkeypatch.chdir(tmp_path)
+    assert trained("./flowers", "out", *FEW, "--mirror", "no") == 0
+    assert "12 pictures of 2 kinds" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out/model/card.json").read_text())["labels"] == ["ferns", "moss"]
 
 
 def test_a_run_that_was_stopped_goes_on_with_the_plan_it_had(garden, tmp_path, capsys):
