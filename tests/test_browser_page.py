@@ -1,14 +1,19 @@
 """The playground of the book, and the page that tells what happens in it."""
 
 import re
+from urllib.parse import parse_qsl
+
+import pytest
 
 from course_utils.share.runtime import SCRIPTS
 from course_utils.share.web import MOST_PARAMETERS
 from tests.conftest import ROOT
+from tests.share.page import draw
 from tests.share.test_playground import MOST_APART
 from tests.test_book import open_page, ours
 
 TEXT = (ROOT / "book/browser.md").read_text()
+WITH_PANELS = ("01_unet2dmodel", "03_sprites", "05_flowers", "07_guidance", "08_few_steps")
 
 
 def test_the_two_lines_side_by_side_are_those_that_run():
@@ -43,9 +48,63 @@ def test_the_books_playground_draws_and_asks_nobody_else(browser, site):
     tab.context.close()
 
 
-def test_without_scripts_the_playground_is_a_sentence_and_pictures(browser, site):
+def panels_of(chapter):
+    """What each panel of a chapter begins with and offers, as its notebook asks for it."""
+    text = (ROOT / f"book/{chapter}.ipynb").read_text()
+    asked = re.findall(r"<!-- panel: (\S+) with ([\w ]+) -->", text)
+    return [(dict(parse_qsl(choices)), fields.split()) for choices, fields in asked]
+
+
+@pytest.mark.parametrize("chapter", WITH_PANELS)
+def test_a_chapters_panels_offer_what_they_are_about_and_load_nothing_unasked(
+    browser, site, chapter
+):
+    wanted = panels_of(chapter)
+    assert wanted
+    tab = browser.new_page()
+    asked = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(f"{site}/book/{chapter}.html")
+    tab.wait_for_load_state("networkidle")
+    panels = tab.locator(".course-playground")
+    assert panels.count() == len(wanted)
+    for panel, (choices, fields) in zip(panels.all(), wanted, strict=True):
+        shown = panel.locator(".fields").locator("select:visible, input:visible").all()
+        assert sorted(part.get_attribute("name") for part in shown) == sorted(fields)
+        for name in set(choices) & set(fields):
+            assert panel.locator(f"[name={name}]").input_value() == choices[name]
+        assert panel.get_by_role("button", name="Draw", exact=True).is_enabled()
+        assert not panel.get_by_text("Begin with").is_visible()
+        assert panel.locator(".easel").is_visible() == (choices.get("from") == "scribble")
+    assert not [url for url in asked if "runtime/" in url or "/networks/" in url]
+    tab.close()
+
+
+def test_a_panel_draws_and_leads_to_the_playground_where_the_same_comes_out(browser, site):
+    tab, trouble = open_page(browser, site, "book/08_few_steps", width=390)
+    panel = tab.locator(".course-playground")
+    panel.get_by_label("Seed", exact=True).fill("3")
+    panel.get_by_label("Steps", exact=True).fill("2")
+    panel.get_by_label("Steps", exact=True).blur()
+    panel.get_by_label("Solver", exact=True).select_option("DPM-Solver++ 2M")
+    found = draw(tab)
+    assert "#" not in tab.url  # the address stays that of the page
+    panel.get_by_role("link", name="All choices").click()
+    tab.wait_for_url("**/playground.html#*")
+    tab.wait_for_load_state("networkidle")
+    assert tab.get_by_label("Steps", exact=True).input_value() == "2"
+    assert (draw(tab) == found).all()
+    assert ours(trouble) == []
+    tab.context.close()
+
+
+@pytest.mark.parametrize("page", ["playground", WITH_PANELS[0]])
+def test_without_scripts_the_playground_is_a_sentence_and_pictures(browser, site, page):
     tab = browser.new_context(java_script_enabled=False).new_page()
-    tab.goto(f"{site}/book/playground.html")
-    assert tab.get_by_text("Here the networks would draw").is_visible()
-    assert tab.locator(".course-playground img").is_visible()
+    tab.goto(f"{site}/book/{page}.html")
+    place = tab.locator(".course-playground")
+    assert "that comes from a server" in " ".join(place.inner_text().split())
+    assert not place.locator("button").count()
+    if page == "playground":
+        assert place.locator("img").is_visible()
     tab.context.close()

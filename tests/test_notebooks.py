@@ -284,7 +284,7 @@ def words_beside_cells(path):
     for cell in cells(path):
         told = text(cell) if cell["cell_type"] == "markdown" else ""
         told += cell["metadata"].get("mystnb", {}).get("figure", {}).get("caption", "")
-        told = re.sub(r"^\|.*$|```.*?```", "", told, flags=re.M | re.S)
+        told = re.sub(r"^\|.*$|```.*?```|<!--.*?-->", "", told, flags=re.M | re.S)
         yield cell["id"], NAMED.sub("", re.sub(r"\$[^$]*\$|`[^`]*`", "", told))
 
 

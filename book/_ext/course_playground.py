@@ -2,12 +2,18 @@
 
 * The directive ``playground`` marks the place. What stands in it is for
   readers whose browser cannot draw; the script takes its place.
+* A comment ``<!-- panel: network=sprites-16&steps=5 with steps seed -->``
+  in a notebook's Markdown becomes a small one: what it begins with, as an
+  address of the playground says it, and the choices that it offers. Where
+  no book is built, as in Colab, it stays a comment.
 * The directive ``playground-sizes`` is a table of what a page loads.
 * Scripts, runtime and networks, as `course_utils.share.web` writes them
   for anybody's page, go into ``_static``. Nothing of them is committed.
 """
 
+import re
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +33,15 @@ from course_utils.share.web import PARTS, Drawable, drawable, write_parts
 ROOT = Path(__file__).resolve().parents[2]
 CLASS = "course-playground"
 KEPT = ROOT / "_build" / ".onnx"
+PANEL = re.compile(
+    r"<!-- panel: (?P<choices>\S+) with (?P<fields>[\w ]+) -->"
+)
+LARGE = "book/playground"
+WITHOUT = (
+    "Here a network of the gallery would draw. It needs scripts, "
+    "WebAssembly and a page that comes from a server and was not opened "
+    "as a file: make serve is one."
+)
 
 
 @cache
@@ -53,8 +68,12 @@ class playground(nodes.General, nodes.Element):
 
 def visit_playground(self: Any, node: playground) -> None:
     """Open it, with what the page begins with."""
-    begins = f'data-network="{node["network"]}"'
-    self.body.append(f'<div class="{CLASS}" {begins}>\n')
+    told = dict(node["told"])
+    if "choices" in told and LARGE in self.builder.env.found_docs:
+        here = self.builder.current_docname
+        told["more"] = self.builder.get_relative_uri(here, LARGE)
+    data = " ".join(f'data-{k}="{escape(v)}"' for k, v in told.items())
+    self.body.append(f'<div class="{CLASS}" {data}>\n')
 
 
 def depart_playground(self: Any, node: playground) -> None:
@@ -70,9 +89,20 @@ class Playground(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The place around what was written in it."""
-        node = playground(network=self.options["network"])
+        node = playground(told={"network": self.options["network"]})
         self.state.nested_parse(self.content, self.content_offset, node)
         return [node]
+
+
+def place_panels(app: Sphinx, doctree: nodes.document) -> None:
+    """Put a panel where a notebook's comment asks for one."""
+    for comment in list(doctree.findall(nodes.raw)):
+        found = PANEL.fullmatch(comment.astext().strip())
+        if found:
+            words = nodes.paragraph(WITHOUT, WITHOUT)
+            comment.replace_self(
+                playground("", words, told=found.groupdict())
+            )
 
 
 class Sizes(SphinxDirective):
@@ -121,6 +151,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(playground, html=html)
     app.add_directive("playground", Playground)
     app.add_directive("playground-sizes", Sizes)
+    app.connect("doctree-read", place_panels)
     app.connect("html-page-context", add_scripts)
     app.connect("build-finished", write_files, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

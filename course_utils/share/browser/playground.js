@@ -1,4 +1,6 @@
-// The buttons: every element of the class "course-playground" becomes a place to draw in.
+// The buttons: every element of the class "course-playground" becomes a place to draw in. Its
+// data-choices are what it begins with, its data-fields which choices it offers (all, where it
+// names none), its data-more the page that offers all.
 //
 // Until then it holds a sentence and pictures, which stay where this script cannot run: without
 // scripts, without WebAssembly, or in a page that was opened as a file.
@@ -9,6 +11,7 @@ import { fill, label, make, megabytes, select } from "./elements.js";
 import { networks, runtime_bytes } from "./networks.js";
 
 const COUNT = 16;
+const FIELDS = ["network", "kind", "seed", "steps", "solver", "guidance"];
 let panels = 0;
 
 class Panel {
@@ -18,6 +21,7 @@ class Panel {
     this.own_address = panels === 1 && !root.dataset.choices; // of several, the first
     const told = this.own_address && location.hash.includes("=") ? location.hash.slice(1) : root.dataset.choices;
     this.choices = read_choices(told ?? "", networks, root.dataset.network);
+    this.fields = root.dataset.fields?.split(" ");
     this.loaded = new Set();
     this.drawn = null; // the numbers of the sixteen pictures
     this.build();
@@ -27,6 +31,11 @@ class Panel {
 
   get network() {
     return networks.find((network) => network.name === this.choices.network);
+  }
+
+  /** Whether a reader may choose this here. */
+  offers(name) {
+    return !this.fields || this.fields.includes(name);
   }
 
   state(name) {
@@ -71,7 +80,8 @@ class Panel {
     this.bar = make("progress", { max: 1, value: 0, ariaLabel: "Progress" });
     this.count = make("span", { className: "count" });
     this.status = make("p", { className: "status", role: "status" });
-    const buttons = make("div", { className: "buttons" }, [this.draw_button, this.stop_button, label("show every step", this.show_steps, "after"), this.bar, this.count]);
+    this.more = this.root.dataset.more && make("a", {}, ["All choices"]);
+    const buttons = make("div", { className: "buttons" }, [this.draw_button, this.stop_button, label("show every step", this.show_steps, "after"), this.bar, this.count, this.more]);
     const form = make("form", {}, [fields, this.beginnings, this.between, this.build_easel(), this.cost, buttons]);
     form.onsubmit = (event) => { event.preventDefault(); this.draw(); };
     this.choosers = [fields, this.beginnings].flatMap((part) => [...part.querySelectorAll("select, input")]);
@@ -154,8 +164,12 @@ class Panel {
     for (const [name, part] of Object.entries(parts)) part.value = choices[name];
     parts.steps.min = 1;
     parts.steps.max = network.levels;
-    parts.kind.parentElement.hidden = network.labels.length === 0;
-    parts.guidance.parentElement.hidden = network.no_label === null;
+    const without = { kind: network.labels.length === 0, guidance: network.no_label === null };
+    for (const name of FIELDS) {
+      if (parts[name]) parts[name].parentElement.hidden = !this.offers(name) || without[name] === true;
+    }
+    this.beginnings.hidden = !this.offers("from");
+    if (this.more) this.more.href = `${this.root.dataset.more}#${write_choices(choices)}`;
     for (const radio of this.beginnings.querySelectorAll("input")) radio.checked = radio.value === choices.from;
     this.between.hidden = this.slider.hidden = choices.from !== "between";
     if (!easel_stays) this.show_easel();
