@@ -161,5 +161,5 @@ def _mirror(found: Look) -> str:
     verdict = "harmless" if mirror.harmless else "not advised"
     return (
         f"{verdict}: {mirror.share:.0%} of {mirror.count:,} lie further from the others once they "
-        "are mirrored (50% would be chance)"
+        f"are mirrored (50% would be chance), {mirror.further:.2f} times as far in the middle"
     )

@@ -39,15 +39,15 @@ def proven_settings(
         Settings in which `spread` has still to be done.
 
     Source:
-        AdamW's second average, the rate, averaged weights with a warm start and dropped labels as
-        in ``benchmarks/recipes.py``; a GPU has more cores than 16 small pictures can fill.
+        Batch, rate, AdamW's second average, averaged weights with a warm start and dropped labels
+        as in ``benchmarks/recipes.py``; a GPU has more cores than 16 small pictures can fill.
     """
     height, width = data.images.shape[2:]
     gpu = torch.cuda.is_available()
-    fill = 2 ** round(math.log2(16 * 32 * 32 / (height * width)))  # 16 pictures of 32 pixels
+    few = 2 ** round(math.log2(16 * 32 / math.sqrt(height * width)))  # 16 of 32 pixels, 32 of 16
     chosen: dict[str, Any] = {
         "image_size": height if height == width else (height, width),
-        "batch_size": 64 if gpu else min(64, max(8, fill)),
+        "batch_size": 64 if gpu else min(64, max(8, few)),
         "num_warmup_steps": 0,
         "learning_rate": 2e-3,
         "adam_beta2": 0.99,

@@ -31,6 +31,14 @@ def machine(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("side", "batch"),
+    [((16, 16), 32), ((28, 28), 16), ((32, 32), 16), ((32, 48), 16), ((64, 64), 8)],
+)
+def test_smaller_pictures_are_learned_in_larger_batches(side, batch):
+    assert plan(sized(*side), None, num_steps=3, mirror=False).config.batch_size == batch
+
+
+@pytest.mark.parametrize(
     ("side", "widths"),
     [
         ((16, 16), (32, 64, 96)),
