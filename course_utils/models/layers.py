@@ -94,8 +94,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Let the places of a map speak with each other.
 
-        The fused kernel never holds the L×L weights. It is chosen only where each head's queries,
-        keys and values lie together in memory: hence ``contiguous``.
+        The fused kernel never holds the L×L weights.
 
         Args:
             x: Shape (N, C, H, W).
