@@ -1,6 +1,7 @@
 """What is left of a finished run: a folder that draws, with a card, samples and its history."""
 
 import os
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def save_run(
 
     Chapter: 4, "Save it, and say what it is".
     """
-    config, names = chosen.config, chosen.data.names
+    config, names = replace(chosen.config, num_steps=len(run.losses)), chosen.data.names
     classes: int | None = run.ema_model.config.num_class_embeds
     labels = () if classes is None else names
     drawn = _samples(chosen, run, labels)

@@ -98,6 +98,9 @@ def test_an_array_is_trained_on_and_minutes_are_understood(tmp_path, monkeypatch
     assert main(words) == 0
     assert "in 0.05 minutes" in capsys.readouterr().out
     assert (tmp_path / "specks-run" / "model" / "card.json").is_file()
+    card = (tmp_path / "specks-run" / "model" / "README.md").read_text()
+    kept = json.loads((tmp_path / "specks-run" / "model" / "training.json").read_text())
+    assert f"| `num_steps` | {len(kept['losses'])} |" in card  # as many as there was time for
 
 
 def test_minutes_and_a_number_of_updates_are_not_both_kept(garden, tmp_path, capsys):
