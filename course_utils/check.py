@@ -183,11 +183,14 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Print the report, line by line, and the verdict.
 
     Args:
-        arguments: There are no options: whatever is given, the report is printed.
+        arguments: ``-h`` or ``--help``, or nothing: there are no other options.
 
     Returns:
         0 if the environment is fit, 1 if something has to be mended.
     """
+    if {"-h", "--help"} & set(arguments):
+        tell(f"usage: python -m course_utils check\n\n{__doc__.strip()}")
+        return 0
     findings = [*check_requirements(), *check_machine(), check_hub()]
     width = max(len(finding.name) for finding in findings)
     for finding in findings:

@@ -37,6 +37,13 @@ def test_this_environment_is_ready():
     assert any("a real step" in line and line.endswith("done") for line in lines)
 
 
+def test_help_is_help_and_checks_nothing():
+    code, lines = run_check("course_utils", "check", "--help")
+    assert code == 0
+    assert lines[0] == "usage: python -m course_utils check"
+    assert not any(line.startswith("verdict:") for line in lines)
+
+
 def test_every_requirement_is_looked_at():
     named = {finding.name for finding in check.check_requirements()} - {"python"}
     declared = {r.split(">=")[0] for r in requires(check.PACKAGE) if "extra" not in r}

@@ -33,7 +33,8 @@ class Options:
 
     network: Annotated[str, tyro.conf.Positional]
     """A name of the gallery, such as sprites-16; the folder of a run, or of any network that
-    diffusers has saved; or owner/name on the Hub."""
+    diffusers has saved; or owner/name on the Hub. A folder called as one of the gallery is
+    ./name."""
 
     out: str
     """The file for the sheet of pictures, such as mine.png, or for a film of them, .gif or .mp4.
@@ -120,16 +121,30 @@ def _fill(
     folder: Path, opened: Opened, seeds: Sequence[int], drawn: Drawn, options: Options
 ) -> None:
     """A folder: each picture by itself, the sheet, and the film of the first ones."""
+    _take_away_the_last(folder)
     how = asdict(options) | {"kinds": [_named(opened, kind) for kind in drawn.kinds]}
     write_whole(folder / HOW, json.dumps(how, indent=1, ensure_ascii=False).encode())
     for seed, picture in zip(seeds, to_pil(drawn.images), strict=True):
-        write_whole(folder / f"seed-{seed:04}.png", png(picture))
+        write_whole(folder / _file_of(seed), png(picture))
     write_whole(folder / "sheet.png", png(sheet(drawn.images)))
     frames = [sheet(images) for images in drawn.film]
     write_gif(folder / "film.gif", frames)
     missing = write_mp4(folder / "film.mp4", frames)
     if missing:
         tell(f"there is a film.gif, but no film.mp4: {missing}")
+
+
+def _take_away_the_last(folder: Path) -> None:
+    """Remove the pictures that this command has drawn here before, as it has noted them."""
+    if (folder / HOW).is_file():
+        before = json.loads((folder / HOW).read_text(encoding="utf-8"))
+        for seed in read_seeds(before["seeds"]):
+            (folder / _file_of(seed)).unlink(missing_ok=True)
+
+
+def _file_of(seed: int) -> str:
+    """What the picture of a seed is called."""
+    return f"seed-{seed:04}.png"
 
 
 def _named(opened: Opened, kind: int) -> str:

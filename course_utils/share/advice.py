@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 
 from course_utils.data import Look
 from course_utils.data.fit import told_size
@@ -12,6 +13,9 @@ from course_utils.training.recipes import RECIPES
 
 FEW = 300
 """Of fewer pictures a network can learn each by heart (chapter 9)."""
+
+MUCH = 0.6
+"""Where crop keeps less than this of half of the pictures, it is said."""
 
 THIN = 10
 """A label that has this many times fewer pictures than another is named."""
@@ -78,10 +82,17 @@ def advice(found: Look, advised: Plan | None) -> list[str]:
         )
     if any(kind in found.left_out for kind in (".heic", ".heif")):
         steps.append("Export the HEIC photographs of your telephone as JPEG.")
-    if len(found.names) - len(found.superfluous) < FEW:
+    kept = _kept_by_crop(found)
+    if found.fit == "crop" and kept < MUCH:
         steps.append(
-            f"{len(found.names) - len(found.superfluous):,} pictures are few: judge with the copy "
-            "score whether the network draws or repeats, or begin with a trained one (--from)."
+            f"Cropping keeps {kept:.0%} of the middle picture: see with --fit pad or --fit squash "
+            "whether that is better."
+        )
+    several = len(found.names) - len(found.superfluous)
+    if several < FEW:
+        steps.append(
+            f"{number(several, 'picture')}: few. Judge with the copy score whether the network "
+            "draws or repeats, or begin with a trained one (--from)."
         )
     if advised is not None:
         steps.append(f"Train: {advised.told}.")
@@ -125,6 +136,13 @@ def to_mend(found: Look) -> list[str]:
             f"({named(found.unreadable)})."
         )
     return steps
+
+
+def _kept_by_crop(found: Look) -> float:
+    """The share of the middle picture that is left when it is cut to the wanted proportions."""
+    height, width = found.data.images.shape[2:]
+    proportions = [w * height / (h * width) for w, h in (about.size for about in found.seen)]
+    return median(min(p, 1 / p) for p in proportions)
 
 
 def _area(size: tuple[int, int]) -> int:

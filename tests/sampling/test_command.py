@@ -67,7 +67,10 @@ def test_a_folder_gets_each_picture_the_sheet_the_film_and_how(tmp_path, capsys)
     assert abs(end - sheet).mean() < 8, "the film ends in the pictures, but for its few colours"
     how = json.loads((out / "drawn.json").read_text())
     assert (how["solver"], how["guidance"], how["kinds"]) == ("dpm", 3, ["food", "food"])
-    drawn(out, "--seeds", "3")  # what this command has made it may add to
+    (out / "seed-0005.png").write_bytes(b"mine")
+    drawn(out, "--seeds", "3")  # takes the place of what was drawn here before, and of that alone
+    left = {path.name for path in out.glob("seed-*")}
+    assert left == {"seed-0003.png", "seed-0005.png"}
 
 
 def test_a_folder_of_somebody_elses_is_left_alone(tmp_path, capsys):

@@ -78,6 +78,18 @@ def test_the_advised_command_is_quoted_and_means_the_folder_and_not_a_recipe(
         assert line[line.index("--background") + 1] == "#abcdef"
 
 
+def test_pictures_of_which_cropping_keeps_little_are_told(tmp_path, capsys):
+    (tmp_path / "wide").mkdir()
+    for k in range(3):
+        Image.new("RGB", (90, 30), (k, 90, 90)).save(tmp_path / "wide" / f"{k}.png")
+    assert run(tmp_path / "wide", tmp_path / "out", "--image-size", "16") == 0
+    said = capsys.readouterr().out
+    assert "Cropping keeps 33% of the middle picture: see with --fit pad" in said
+    assert "1 picture: few." in said  # the others are copies
+    assert run(tmp_path / "wide", tmp_path / "out", "--image-size", "48x16") == 0
+    assert "Cropping keeps" not in capsys.readouterr().out
+
+
 def test_a_folder_that_must_be_mended_is_told_and_no_time_is_promised(good, tmp_path, capsys):
     broken = tmp_path / "wings"
     shutil.copytree(good, broken)
