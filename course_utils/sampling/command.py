@@ -38,7 +38,7 @@ class Options:
 
     out: str
     """The file for the sheet of pictures, such as mine.png, or for a film of them, .gif or .mp4.
-    Any other name is that of a folder for each picture by itself, the sheet and the film."""
+    Any other name is that of a folder: the sheet, the film, and in pictures each one by itself."""
 
     seeds: str = "0-15"
     """Whole numbers from 0 up, as in 0-15 or 3,7,20-24."""
@@ -144,7 +144,7 @@ def _take_away_the_last(folder: Path) -> None:
 
 def _file_of(seed: int) -> str:
     """What the picture of a seed is called."""
-    return f"seed-{seed:04}.png"
+    return f"pictures/seed-{seed:04}.png"
 
 
 def _named(opened: Opened, kind: int) -> str:

@@ -7,12 +7,13 @@ from statistics import median
 
 from course_utils.data import Look
 from course_utils.data.fit import told_size
+from course_utils.data.mirror import LEAST
 from course_utils.data.summary import named, number
 from course_utils.training.planning import Plan
 from course_utils.training.recipes import RECIPES
 
 FEW = 300
-"""Of fewer pictures a network can learn each by heart (chapter 9)."""
+"""Fewer pictures are told: chapter 9 saw copies of 30, and did not settle 300."""
 
 MUCH = 0.6
 """Where crop keeps less than this of half of the pictures, it is said."""
@@ -174,8 +175,8 @@ def _copies(found: Look) -> str:
 def _mirror(found: Look) -> str:
     """What mirroring does, in a sentence."""
     mirror = found.mirror
-    if mirror.count < 2:
-        return "cannot be told from one picture"
+    if mirror.count < LEAST:
+        return f"cannot be told from {number(mirror.count, 'picture')}; --mirror yes or no says it"
     verdict = "harmless" if mirror.harmless else "not advised"
     return (
         f"{verdict}: {mirror.share:.0%} of {mirror.count:,} lie further from the others once they "

@@ -72,7 +72,7 @@ def _installed(place: Path) -> Path:
     except ImportError as error:
         raise ImportError(
             "A page needs ONNX Runtime from the npm registry, and npm is not here: "
-            'pip install "course-utils[web]".'
+            'in the folder of the course, pip install ".[web]".'
         ) from error
     for name in ("package.json", "package-lock.json"):
         shutil.copy(SCRIPTS / name, place)

@@ -37,7 +37,7 @@ def test_a_picture_is_a_matter_of_its_seed_alone(tmp_path):
     options = ["--guidance", "2"]
     drawn(tmp_path / "all", "--seeds", "0-4", "--batch-size", "5", *options)
     drawn(tmp_path / "few", "--seeds", "3,1", "--batch-size", "1", *options)
-    for name in ("seed-0003.png", "seed-0001.png"):
+    for name in ("pictures/seed-0003.png", "pictures/seed-0001.png"):
         one, same = (np.asarray(Image.open(tmp_path / f / name)) for f in ("all", "few"))
         assert abs(one.astype(int) - same).max() <= 1
 
@@ -56,9 +56,9 @@ def test_a_kind_that_is_asked_for_is_drawn(tmp_path):
 def test_a_folder_gets_each_picture_the_sheet_the_film_and_how(tmp_path, capsys):
     out = tmp_path / "mine"
     drawn(out, "--seeds", "2,7", "--solver", "dpm", "--guidance", "3")
-    names = {"drawn.json", "seed-0002.png", "seed-0007.png", "sheet.png", "film.gif"}
+    names = {"drawn.json", "pictures", "sheet.png", "film.gif"}
     assert names <= {path.name for path in out.iterdir()} <= names | {"film.mp4"}
-    assert Image.open(out / "seed-0007.png").size == (16, 16)
+    assert Image.open(out / "pictures/seed-0007.png").size == (16, 16)
     with Image.open(out / "film.gif") as film:
         assert film.n_frames == 3, "noise, and two steps"
         film.seek(2)
@@ -67,9 +67,9 @@ def test_a_folder_gets_each_picture_the_sheet_the_film_and_how(tmp_path, capsys)
     assert abs(end - sheet).mean() < 8, "the film ends in the pictures, but for its few colours"
     how = json.loads((out / "drawn.json").read_text())
     assert (how["solver"], how["guidance"], how["kinds"]) == ("dpm", 3, ["food", "food"])
-    (out / "seed-0005.png").write_bytes(b"mine")
+    (out / "pictures/seed-0005.png").write_bytes(b"mine")
     drawn(out, "--seeds", "3")  # takes the place of what was drawn here before, and of that alone
-    left = {path.name for path in out.glob("seed-*")}
+    left = {path.name for path in out.glob("pictures/*")}
     assert left == {"seed-0003.png", "seed-0005.png"}
 
 
@@ -138,7 +138,7 @@ def test_a_network_of_your_own_without_labels_draws_pictures_that_are_not_square
     torch_network.register_to_config(sample_size=(16, 24))
     saved(tmp_path / "wide", model=torch_network)
     drawn(tmp_path / "out", "--seeds", "0-1", network=tmp_path / "wide")
-    assert Image.open(tmp_path / "out" / "seed-0000.png").size == (24, 16)
+    assert Image.open(tmp_path / "out/pictures/seed-0000.png").size == (24, 16)
     how = json.loads((tmp_path / "out" / "drawn.json").read_text())
     assert how["kinds"] == []
 

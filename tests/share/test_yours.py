@@ -55,7 +55,7 @@ def test_a_finished_run_is_a_model_with_card_samples_and_history(run):
 def test_its_pictures_are_as_wide_and_high_as_asked_for_and_a_kind_can_be_chosen(run, tmp_path):
     words = ["sample", str(run), "--out", str(tmp_path / "mine"), "--seeds", "0-2", "--steps", "2"]
     assert main([*words, "--label", "moss", "--guidance", "2"]) == 0
-    with Image.open(tmp_path / "mine" / "seed-0001.png") as picture:
+    with Image.open(tmp_path / "mine" / "pictures" / "seed-0001.png") as picture:
         assert picture.size == (24, 16)
     assert json.loads((tmp_path / "mine" / "drawn.json").read_text())["kinds"] == ["moss"] * 3
 
