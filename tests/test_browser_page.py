@@ -68,6 +68,9 @@ def test_a_chapters_panels_offer_what_they_are_about_and_load_nothing_unasked(
     tab.wait_for_load_state("networkidle")
     panels = tab.locator(".course-playground")
     assert panels.count() == len(wanted)
+    assert not [url for url in asked if "/playground/" in url and url.endswith(".js")]
+    panels.first.scroll_into_view_if_needed()
+    panels.first.get_by_role("button", name="Draw", exact=True).wait_for()
     for panel, (choices, fields) in zip(panels.all(), wanted, strict=True):
         shown = panel.locator(".fields").locator("select:visible, input:visible").all()
         assert sorted(part.get_attribute("name") for part in shown) == sorted(fields)
@@ -83,6 +86,7 @@ def test_a_chapters_panels_offer_what_they_are_about_and_load_nothing_unasked(
 def test_a_panel_draws_and_leads_to_the_playground_where_the_same_comes_out(browser, site):
     tab, trouble = open_page(browser, site, "book/08_few_steps", width=390)
     panel = tab.locator(".course-playground")
+    panel.scroll_into_view_if_needed()
     panel.get_by_label("Seed", exact=True).fill("3")
     panel.get_by_label("Steps", exact=True).fill("2")
     panel.get_by_label("Steps", exact=True).blur()

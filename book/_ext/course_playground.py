@@ -37,6 +37,15 @@ PANEL = re.compile(
     r"<!-- panel: (?P<choices>\S+) with (?P<fields>[\w ]+) -->"
 )
 LARGE = "book/playground"
+NEAR = """
+const near = new IntersectionObserver((seen) => {
+  if (!seen.some((entry) => entry.isIntersecting)) return;
+  near.disconnect();
+  import("%(script)s");
+}, { rootMargin: "900px" });
+const panels = document.querySelectorAll(".%(class)s");
+panels.forEach((panel) => near.observe(panel));
+"""
 WITHOUT = (
     "Here a network of the gallery would draw. It needs scripts, "
     "WebAssembly and a page that comes from a server and was not opened "
@@ -131,11 +140,21 @@ def add_scripts(
     context: dict[str, Any],
     doctree: object,
 ) -> None:
-    """Load script and style where a page has such a place."""
-    if f'class="{CLASS}"' in context.get("body", ""):
+    """Load script and style where a page has such a place.
+
+    Chapters are long, and a panel stands far down: its script is loaded
+    when a reader comes near.
+    """
+    body = context.get("body", "")
+    if f'class="{CLASS}"' in body:
         app.env.has_playground = True  # type: ignore[attr-defined]
-        app.add_js_file(f"{PARTS}/playground.js", type="module")
         app.add_css_file(f"{PARTS}/playground.css")
+        if f'class="{CLASS}" data-network' in body:
+            app.add_js_file(f"{PARTS}/playground.js", type="module")
+        else:
+            script = context["pathto"](f"_static/{PARTS}/playground.js", 1)
+            body = NEAR % {"class": CLASS, "script": script}
+            app.add_js_file(None, body=body, type="module")
 
 
 def write_files(app: Sphinx, exception: Exception | None) -> None:
