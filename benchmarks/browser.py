@@ -19,25 +19,21 @@ import torch
 from course_utils.models import gallery
 from course_utils.sampling import quick_scheduler, sample
 from course_utils.share.web import PARTS, drawable, write_parts
-from tests.conftest import serving
-from tests.share.page import COUNT, apart, by_python, draw, opened, pictures
+from tests.conftest import chromium, find_chromium, serving
+from tests.share.page import COUNT, PAGE, apart, by_python, draw, in_turn, opened, pictures
 
 ROUNDS = 4
 HOW = {"seed": 7, "steps": 8}
-PAGE = """<!DOCTYPE html><html lang="en"><head><title>All</title><link rel="icon" href="data:,">
-<script type="module" src="playground/playground.js"></script></head>
-<body><div class="course-playground"></div></body></html>"""
 
 
 def by_torch(artist: Any) -> float:
     """Milliseconds of a step for sixteen pictures."""
-    labels = [k % len(artist.labels) for k in range(COUNT)]
     began = time.perf_counter()
     sample(
         artist.model,
         quick_scheduler(artist.noise_scheduler),
         seeds=range(COUNT),
-        class_labels=labels,
+        class_labels=in_turn(artist),
         num_inference_steps=HOW["steps"],
         progress=False,
     )
@@ -52,10 +48,9 @@ def by_browser(tab: Any) -> float:
 
 def difference(artist: Any, tab: Any) -> int:
     """The largest difference of a pixel that the browser has drawn, of 255."""
-    labels = [k % len(artist.labels) for k in range(COUNT)]
-    return apart(
-        pictures(tab), by_python(artist.model, artist.noise_scheduler, labels=labels, **HOW)
-    )
+    labels = in_turn(artist)
+    wanted = by_python(artist.model, artist.noise_scheduler, labels=labels, **HOW)
+    return apart(pictures(tab), wanted)
 
 
 def megabytes(folder: Path, asked: list[str]) -> float:
@@ -84,16 +79,11 @@ def compare(browser: Any, address: str, folder: Path) -> None:
 
 def main() -> None:
     """Print the tables."""
-    from playwright.sync_api import sync_playwright
-
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as where, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as where, chromium(find_chromium()) as browser:
         folder = Path(where)
         write_parts(folder / PARTS, [drawable(gallery.FOLDER / name) for name in gallery.names()])
         (folder / "index.html").write_text(PAGE)
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
         print(
             f"torch {torch.__version__}, one thread of {os.cpu_count()}, Chromium", browser.version
         )
@@ -102,7 +92,6 @@ def main() -> None:
         print("MB: what the page was sent before and after Draw\n")
         with serving(folder) as address:
             compare(browser, address, folder)
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -86,18 +86,30 @@ def site(built_book):
         yield address
 
 
-@pytest.fixture(scope="session")
-def browser():
-    """Debian's Chromium, driven by Playwright; where there is none, its tests are skipped."""
+def find_chromium():
+    """The browser of this machine, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+@contextlib.contextmanager
+def chromium(executable):
+    """Chromium, driven by Playwright."""
     from playwright.sync_api import sync_playwright
 
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        pytest.skip("no Chromium on this machine: the browser tests did NOT run")
     flags = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
     flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=flags)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium; where there is none, its tests are skipped."""
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium on this machine: the browser tests did NOT run")
+    with chromium(executable) as browser:
+        yield browser

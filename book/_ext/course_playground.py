@@ -142,19 +142,15 @@ def add_scripts(
 ) -> None:
     """Load script and style where a page has such a place.
 
-    Chapters are long, and a panel stands far down: its script is loaded
-    when a reader comes near.
+    The style at once; the script when a reader comes near, since chapters
+    are long and most panels stand far down.
     """
-    body = context.get("body", "")
-    if f'class="{CLASS}"' in body:
+    if f'class="{CLASS}"' in context.get("body", ""):
         app.env.has_playground = True  # type: ignore[attr-defined]
         app.add_css_file(f"{PARTS}/playground.css")
-        if f'class="{CLASS}" data-network' in body:
-            app.add_js_file(f"{PARTS}/playground.js", type="module")
-        else:
-            script = context["pathto"](f"_static/{PARTS}/playground.js", 1)
-            body = NEAR % {"class": CLASS, "script": script}
-            app.add_js_file(None, body=body, type="module")
+        script = context["pathto"](f"_static/{PARTS}/playground.js", 1)
+        body = NEAR % {"class": CLASS, "script": script}
+        app.add_js_file(None, body=body, type="module")
 
 
 def write_files(app: Sphinx, exception: Exception | None) -> None:

@@ -90,13 +90,38 @@ def open_network(what: str | os.PathLike[str]) -> Opened:
         return open_folder(gallery.FOLDER / text)
     path = spelled_out("the network", what)
     if path.is_dir():
-        return open_folder(path / "model" if (path / "model" / INDEX).is_file() else path)
+        return open_folder(model_of(path))
     if not is_hub_name(text) or path.exists():
         raise FileNotFoundError(
             f"There is no network {text!r}: no folder of this name, and none of the gallery "
             f"({', '.join(gallery.names())}). On the Hub networks are called owner/name."
         )
     return replace(open_folder(_from_hub(text)), name=text.rpartition("/")[2])
+
+
+def model_of(folder: Path) -> Path:
+    """The folder of the finished model: a run has it inside.
+
+    Args:
+        folder: That of a run or of a model.
+
+    Returns:
+        The folder ``model`` in it, or itself where there is none.
+    """
+    return folder / "model" if (folder / "model" / INDEX).is_file() else folder
+
+
+def name_of(folder: Path) -> str:
+    """What a network is called: as its folder is, or that around one called ``model``.
+
+    Args:
+        folder: Where the model lies.
+
+    Returns:
+        Such as ``"my-run"``.
+    """
+    own = folder.resolve()
+    return own.parent.name if own.name == "model" else own.name
 
 
 def _from_hub(name: str) -> Path:
@@ -135,9 +160,8 @@ def open_folder(folder: str | os.PathLike[str]) -> Opened:
             f"{path} holds no network: there is no {inside / 'config.json'}. Give the folder that "
             "save_model or save_pretrained has written; of a run, its folder model."
         )
-    own = path.resolve()
     return Opened(
-        name=own.parent.name if own.name == "model" else own.name,
+        name=name_of(path),
         model=_network(inside),
         noise_scheduler=_scheduler(path),
         labels=tuple(_json(path / CARD).get("labels", ())),

@@ -16,7 +16,7 @@ FEW = 300
 """Fewer pictures are told: chapter 9 saw copies of 30, and did not settle 300."""
 
 MUCH = 0.6
-"""Where crop keeps less than this of half of the pictures, it is said."""
+"""Where crop keeps less than this of the middle picture, it is said."""
 
 THIN = 10
 """A label that has this many times fewer pictures than another is named."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import tyro
 
 from course_utils.files import spelled_out
+from course_utils.sampling.opening import model_of, name_of
 from course_utils.screen import tell
 from course_utils.share.hub import push_to_hub
 
@@ -44,11 +45,8 @@ def main(arguments: Sequence[str]) -> int:
         HubError: It was not; see `push_to_hub`. The folder is kept.
     """
     options = tyro.cli(Options, prog="python -m course_utils push", args=list(arguments))
-    folder = spelled_out("the folder", options.folder)
-    inner = folder / "model"
-    model = inner if inner.is_dir() else folder
-    own = model.resolve()
-    name = options.name or (own.parent.name if own.name == "model" else own.name)
+    model = model_of(spelled_out("the folder", options.folder))
+    name = options.name or name_of(model)
     address = push_to_hub(model, name, private=options.private, update=options.update)
     tell(f"{model} is at {address}")
     return 0

@@ -15,6 +15,9 @@ from course_utils.sampling import (
 )
 
 COUNT = 16
+PAGE = """<!DOCTYPE html><html lang="en"><head><title>All</title><link rel="icon" href="data:,">
+<script type="module" src="playground/playground.js"></script></head>
+<body><div class="course-playground"></div></body></html>"""
 READ = """root => [...root.querySelectorAll('.hand canvas')].map(canvas =>
     [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data])"""
 OVER = """() => ['done', 'failed', 'stopped'].includes(
@@ -51,6 +54,11 @@ def pictures(tab):
     found = np.array(tab.locator(".course-playground").evaluate(READ), dtype=np.uint8)
     height, width = tab.locator(".hand canvas").first.evaluate("c => [c.height, c.width]")
     return found.reshape(COUNT, height, width, 4)[..., :3].transpose(0, 3, 1, 2)
+
+
+def in_turn(artist):
+    """A kind for each picture, one after the other, as the page gives them."""
+    return [k % len(artist.labels) for k in range(COUNT)]
 
 
 def scheduler_of(trained, solver, guidance=1.0):

@@ -8,12 +8,19 @@ from course_utils.models import gallery
 from course_utils.sampling import guided_answer, initial_noise
 from course_utils.share.web import PARTS, drawable, write_parts
 from tests.conftest import extension, serving
-from tests.share.page import COUNT, apart, by_python, draw, in_colour, opened, scheduler_of
+from tests.share.page import (
+    COUNT,
+    PAGE,
+    apart,
+    by_python,
+    draw,
+    in_colour,
+    in_turn,
+    opened,
+    scheduler_of,
+)
 
 MOST_APART = 2  # of 255
-PAGE = """<!DOCTYPE html><html lang="en"><head><title>All</title><link rel="icon" href="data:,">
-<script type="module" src="playground/playground.js"></script></head>
-<body><div class="course-playground"></div></body></html>"""
 networks = pytest.mark.parametrize("name", gallery.names())
 
 
@@ -25,10 +32,6 @@ def page(tmp_path_factory):
     (folder / "index.html").write_text(PAGE)
     with serving(folder) as address:
         yield address
-
-
-def in_turn(artist):
-    return [k % len(artist.labels) for k in range(COUNT)]
 
 
 @networks
