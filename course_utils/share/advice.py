@@ -13,7 +13,7 @@ from course_utils.training.planning import Plan
 from course_utils.training.recipes import RECIPES
 
 FEW = 300
-"""Fewer pictures are told: chapter 9 saw copies of 30, and did not settle 300."""
+"""Fewer pictures are told, since chapter 9 saw copies of 30 and did not settle 300."""
 
 MUCH = 0.6
 """Where crop keeps less than this of the middle picture, it is said."""
