@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 import tyro
 
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     half = not options.full
     if options.web:
         page = export_page(options.folder, options.out, labels=options.labels or None, half=half)
-        tell(f"The page is {page}. See it: python -m http.server --directory {page.parent}")
+        served = quote(str(page.parent))
+        tell(f"The page is {page}. See it: python -m http.server --directory {served}")
         return 0
     found = export(options.folder, options.out, half=half)
     tell(f"{found.path}: {found.size / 1e6:.1f} MB; off by {found.off:.1g} of the largest number")

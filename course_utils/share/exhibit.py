@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from torch import Tensor
@@ -107,7 +108,8 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
     if about["step"] < chosen.config.num_steps:
         raise ValueError(
             f"{run} has made {about['step']} of {chosen.config.num_steps} updates; finish it: "
-            f"python -m course_utils train {name} --budget overnight --output-dir {run} --resume"
+            f"python -m course_utils train {name} --budget overnight "
+            f"--output-dir {quote(str(run))} --resume"
         )
     judge = Judge(chosen)
     scheduler: Any = chosen.noise_scheduler()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -272,7 +273,7 @@ def run(planned: Plan, options: SharedOptions, began: float) -> None:
         with folder.locked(), folder.replacing("model") as part:
             save_run(part, planned, done, licence=options.licence, minutes=minutes)
         tell(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder.path / 'model'}")
-        tell(f"python -m course_utils sample {folder.path} --out FOLDER draws with it")
+        tell(f"python -m course_utils sample {quote(str(folder.path))} --out FOLDER draws with it")
     PartialState().destroy_process_group()
 
 

@@ -1,6 +1,7 @@
 """A page that was exported draws what Python draws, and asks for nothing until Draw is pressed."""
 
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -227,11 +228,13 @@ def test_the_command_writes_file_and_page_and_says_so(folder, tmp_path, capsys):
     assert main(["export", str(folder), str(tmp_path / "file")]) == 0
     assert (tmp_path / "file/model.onnx").is_file()
     assert " MB; off by " in capsys.readouterr().out
-    assert main(["export", str(folder), "--web", str(tmp_path / "page")]) == 0
-    assert f"python -m http.server --directory {tmp_path / 'page'}" in capsys.readouterr().out
-    parts = {path.name for path in (tmp_path / "page" / PARTS).iterdir()}
+    page = tmp_path / "my page"
+    assert main(["export", str(folder), "--web", str(page)]) == 0
+    how_to_see_it = shlex.split(capsys.readouterr().out.partition("See it: ")[2])
+    assert how_to_see_it == [*"python -m http.server --directory".split(), str(page)]
+    parts = {path.name for path in (page / PARTS).iterdir()}
     assert {*PAGE_SCRIPTS, "networks.js", "networks", "runtime", "playground.css"} == parts
-    assert main(["export", str(folder), "--web", str(tmp_path / "page")]) == 0  # again
+    assert main(["export", str(folder), "--web", str(page)]) == 0  # again
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(folder, tmp_path, capsys):

@@ -1,7 +1,9 @@
 """Training on a folder of one's own from the shell, to a model that draws."""
 
 import json
+import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,14 +94,18 @@ def test_a_run_begins_with_a_network_of_the_gallery(garden, tmp_path):
 
 def test_an_array_is_trained_on_and_minutes_are_understood(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    run = "my specks-run"
     pixels = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
-    np.savez("specks.npz", images=pixels, labels=np.arange(20) % 2)
-    words = ["train", "specks.npz", "--minutes", "0.05", "--eval-inference-steps", "1"]
+    np.savez("my specks.npz", images=pixels, labels=np.arange(20) % 2)
+    words = ["train", "my specks.npz", "--minutes", "0.05", "--eval-inference-steps", "1"]
     assert main(words) == 0
-    assert "in 0.05 minutes" in capsys.readouterr().out
-    assert (tmp_path / "specks-run" / "model" / "card.json").is_file()
-    card = (tmp_path / "specks-run" / "model" / "README.md").read_text()
-    kept = json.loads((tmp_path / "specks-run" / "model" / "training.json").read_text())
+    told = capsys.readouterr().out
+    assert "in 0.05 minutes" in told
+    how_to_draw = shlex.split(told.splitlines()[-1].removesuffix(" draws with it"))
+    assert how_to_draw == [*"python -m course_utils sample".split(), run, "--out", "FOLDER"]
+    assert Path(run, "model", "card.json").is_file()
+    card = Path(run, "model", "README.md").read_text()
+    kept = json.loads(Path(run, "model", "training.json").read_text())
     assert f"| `num_steps` | {len(kept['losses'])} |" in card  # as many as there was time for
 
 
