@@ -1,11 +1,11 @@
 """Which recipe gives the best pictures in the same minutes? One change at a time, at equal time.
 
 Sprites of 16 pixels and flowers of 32: the laptop recipe, and beside it every recipe that differs
-from it in one thing. First an update of each is timed on one thread. Each is then trained for as
-many updates as fit in the same time (`SECONDS`), with a step size that falls by a cosine over
-them, and draws the same seeds. The three best are trained from three seeds. What has been measured
-is kept in a file, so that a run goes on where it was stopped; start it on an idle machine, since
-only the timing minds what else runs.
+from it in one thing. First an update is timed on one thread, once for all recipes whose updates
+cost the same. Each is then trained for as many updates as fit in the same time (`SECONDS`), with a
+step size that falls by a cosine over them, and draws the same seeds. The three best are trained
+from three seeds. What has been measured is kept in a file, so that a run goes on where it was
+stopped; start it on an idle machine, since only the timing minds what else runs.
 
     python benchmarks/recipes.py [--kept FILE] [sprites] [flowers]
 """
@@ -29,6 +29,7 @@ import diffusers
 import torch
 from torch import Tensor, nn
 
+from course_utils.data import ImageTensors
 from course_utils.noise import mixing_rates
 from course_utils.sampling import quick_scheduler, sample
 from course_utils.share.exhibit import Judge
@@ -39,7 +40,7 @@ from course_utils.training.loss import diffusion_loss
 SECONDS = {"sprites": 60.0, "flowers": 120.0}
 """Time of one thread that each recipe trains for."""
 
-TIMED = 15
+TIMED = 30
 """Updates that are timed; the median counts."""
 
 DRAWN, STEPS, GUIDANCE = 180, 20, 2.0
@@ -145,12 +146,20 @@ def loss_of(variant: Variant, model: Any, noise_scheduler: Any, batch: StepBatch
     )
 
 
+@cache
+def pictures(name: str, count: int, flip: bool) -> ImageTensors:
+    """So many pictures of a set; drawn once, since drawing takes longer than timing."""
+    return replace(recipe(name, "laptop"), count=count, flip=flip).data()
+
+
 class Run:
     """A recipe's network in training, one update at a time."""
 
     def __init__(self, variant: Variant) -> None:
         self.variant, self.config = variant, variant.recipe.config
-        self.data, self.noise_scheduler = variant.recipe.data(), variant.noise_scheduler()
+        seen = variant.recipe
+        self.data = pictures(seen.pictures, seen.count, seen.flip)
+        self.noise_scheduler = variant.noise_scheduler()
         self.model: Any = variant.recipe.model(len(self.data.names))
         if variant.sigma_data is not None:
             self.model = Preconditioned(self.model, self.noise_scheduler, variant.sigma_data)
@@ -249,7 +258,7 @@ def variants(name: str) -> list[Variant]:
         return told(what, network=base.network | {"block_out_channels": scaled})
 
     with contextlib.redirect_stdout(io.StringIO()):
-        images = base.data().images
+        images = pictures(name, base.count, base.flip).images
     batch, rate = config.batch_size, config.learning_rate
     deviation = (images.float() / 127.5 - 1).std().item()
     edm = partial(log_normal, -1.2, 1.2)
@@ -303,7 +312,9 @@ class Kept:
 
     def updates(self, name: str, variant: Variant) -> int:
         """How many updates of this recipe fit in the time of its data set."""
-        key = json.dumps(["seconds", name, variant.name, asdict(variant.recipe)], sort_keys=True)
+        seen, factors = variant.recipe, variant.sigma_data is not None
+        cost = ["seconds", name, seen.network, seen.config.batch_size, factors]
+        key = json.dumps(cost, sort_keys=True)
         return int(SECONDS[name] / self.look_up(key, lambda: timed(variant)))
 
     def measured(self, name: str, variant: Variant, seed: int) -> dict[str, float]:
