@@ -101,8 +101,10 @@ def test_an_array_is_trained_on_and_minutes_are_understood(tmp_path, monkeypatch
     assert main(words) == 0
     told = capsys.readouterr().out
     assert "in 0.05 minutes" in told
-    how_to_draw = shlex.split(told.splitlines()[-1].removesuffix(" draws with it"))
-    assert how_to_draw == [*"python -m course_utils sample".split(), run, "--out", "FOLDER"]
+    how_to_draw = told.splitlines()[-1].removesuffix(" draws with it")
+    assert how_to_draw == shlex.join(
+        ["python", "-m", "course_utils", "sample", run, "--out", "FOLDER"]
+    )
     assert Path(run, "model", "card.json").is_file()
     card = Path(run, "model", "README.md").read_text()
     kept = json.loads(Path(run, "model", "training.json").read_text())
