@@ -97,7 +97,8 @@ class PixelExtractor:
         components = min(check_count("components", components), real.images[0].numel())
         if len(real) <= components:
             raise ValueError(
-                f"There are {len(real)} real pictures; {components} components want more."
+                f"There are {len(real)} real pictures; {components} components want more: give at "
+                f"least {components + 1}, or take another extractor."
             )
         self.shape = real.images.shape[1:]
         flat = rounded(real.batch(range(len(real)))[0]).flatten(1).double()
