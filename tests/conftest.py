@@ -92,24 +92,43 @@ def find_chromium():
     return next(filter(None, map(shutil.which, names)), None)
 
 
+def launched(playwright, executable, *more):
+    """Chromium, with these flags beside the usual ones."""
+    flags = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", "--no-first-run", *more]
+    return playwright.chromium.launch(executable_path=executable, args=flags)
+
+
 @contextlib.contextmanager
 def chromium(executable):
     """Chromium, driven by Playwright."""
     from playwright.sync_api import sync_playwright
 
-    flags = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync", "--no-first-run"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=flags)
+    with sync_playwright() as playwright, launched(playwright, executable) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Debian's Chromium; where there is none, its tests are skipped."""
+def launch():
+    """Starts Debian's Chromium; where there is none, its tests are skipped."""
+    from playwright.sync_api import sync_playwright
+
     executable = find_chromium()
     if executable is None:
         pytest.skip("no Chromium on this machine: the browser tests did NOT run")
-    with chromium(executable) as browser:
+    with sync_playwright() as playwright:
+        yield functools.partial(launched, playwright, executable)
+
+
+@pytest.fixture(scope="session")
+def browser(launch):
+    """A browser as most are here: without a graphics processor."""
+    with launch() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def graphics_browser(launch):
+    """One whose graphics processor is a program, which is slow and calculates well."""
+    with launch("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader") as browser:
         yield browser

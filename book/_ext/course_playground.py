@@ -27,7 +27,7 @@ from sphinx.util.docutils import SphinxDirective
 from course_utils.files import fingerprint, write_whole
 from course_utils.models import gallery
 from course_utils.share import onnx
-from course_utils.share.runtime import FILES, runtime
+from course_utils.share.runtime import sizes
 from course_utils.share.web import PARTS, Drawable, drawable, write_parts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,6 +114,12 @@ def place_panels(app: Sphinx, doctree: nodes.document) -> None:
             )
 
 
+RUNTIME_NAMES = {
+    "wasm": "ONNX Runtime",
+    "webgpu": "ONNX Runtime for the graphics processor, in its place",
+}
+
+
 class Sizes(SphinxDirective):
     """``{playground-sizes}``: what a page loads, in bytes."""
 
@@ -124,8 +130,9 @@ class Sizes(SphinxDirective):
             count = sum(p.numel() for p in found.opened.model.parameters())
             size = f"{len(found.content) / 1e6:.1f}"
             rows.append((found.opened.name, f"{count:,}", size))
-        total = sum((runtime() / name).stat().st_size for name in FILES)
-        rows.append(("ONNX Runtime", "", f"{total / 1e6:.1f}"))
+        for processor, total in sizes().items():
+            name = RUNTIME_NAMES[processor]
+            rows.append((name, "", f"{total / 1e6:.1f}"))
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         lines.insert(1, "|---|--:|--:|")
         node = nodes.Element()

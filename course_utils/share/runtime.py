@@ -1,8 +1,8 @@
 """ONNX Runtime for browsers, which calculates a network in a page: where it comes from.
 
 It is a package of the npm registry. ``browser/package-lock.json`` says which version, and the
-hash of every file that npm may take for it; npm itself is a package that pip installs. Two files
-of it are kept, in the environment that Python runs in, and go into each page.
+hash of every file that npm may take for it; npm itself is a package that pip installs. A few
+files of it are kept, in the environment that Python runs in, and go into each page.
 """
 
 import gzip
@@ -22,11 +22,21 @@ SCRIPTS = Path(__file__).with_name("browser")
 """What our pages are made of, and the lock file."""
 
 NAME = "onnxruntime-web"
-FILES = {
-    "ort.wasm.bundle.min.mjs": "ort.wasm.bundle.min.mjs",
-    "ort.wasm.gz": "ort-wasm-simd-threaded.wasm",
+PROCESSORS = {
+    "wasm": {
+        "ort.wasm.bundle.min.mjs": "ort.wasm.bundle.min.mjs",
+        "ort.wasm.gz": "ort-wasm-simd-threaded.wasm",
+    },
+    "webgpu": {
+        "ort.webgpu.bundle.min.mjs": "ort.webgpu.bundle.min.mjs",
+        "ort.webgpu.gz": "ort-wasm-simd-threaded.asyncify.wasm",
+    },
 }
-"""What a page needs, and what it is in the package; a name with ``.gz`` is packed here."""
+"""What a page needs for the processor, and what for the graphics processor where a reader asks for
+it; and what that is in the package. A name with ``.gz`` is packed here."""
+
+FILES = PROCESSORS["wasm"] | PROCESSORS["webgpu"]
+"""All of it."""
 
 LICENCE = "LICENSE.txt"
 
@@ -58,6 +68,23 @@ def runtime() -> Path:
                     f"{folder} cannot be written ({error}). Use a virtual environment of your own."
                 ) from error
     return folder
+
+
+def sizes() -> dict[str, int]:
+    """How much a page loads.
+
+    Returns:
+        For each of `PROCESSORS` the bytes of its files.
+
+    Raises:
+        ImportError: See `runtime`.
+        ExportError: See `runtime`.
+    """
+    kept = runtime()
+    return {
+        processor: sum((kept / name).stat().st_size for name in files)
+        for processor, files in PROCESSORS.items()
+    }
 
 
 def _version() -> str:

@@ -23,7 +23,7 @@ from course_utils.files import spelled_out, write_whole
 from course_utils.models.base import height_and_width
 from course_utils.sampling.opening import Opened, open_folder
 from course_utils.share.onnx import FILE, converted
-from course_utils.share.runtime import FILES, LICENCE, SCRIPTS, runtime
+from course_utils.share.runtime import FILES, LICENCE, SCRIPTS, runtime, sizes
 
 PARTS = "playground"
 """The folder of a page that holds all but the page itself."""
@@ -187,9 +187,9 @@ def write_parts(goal: Path, networks: Sequence[Drawable]) -> None:
     kept = runtime()
     for name in (*FILES, LICENCE):
         write_whole(goal / "runtime" / name, (kept / name).read_bytes())
-    size = sum((kept / name).stat().st_size for name in FILES)
     listed = json.dumps([network.listed for network in networks])
-    text = f"export const networks = {listed};\nexport const runtime_bytes = {size};\n"
+    known = {"networks": listed, "runtime_bytes": json.dumps(sizes())}
+    text = "".join(f"export const {name} = {value};\n" for name, value in known.items())
     write_whole(goal / "networks.js", text.encode())
     for network in networks:
         own = goal / "networks" / network.opened.name

@@ -100,7 +100,7 @@ def test_what_there_is_not_is_refused():
         extractor("clip")
     with pytest.raises(ValueError, match="wants the real pictures"):
         extractor("pixels")
-    with pytest.raises(ValueError, match="30 real pictures; 48 components want more: .* least 49"):
+    with pytest.raises(ValueError, match=r"30 real pictures; 48 components want more: .* least 49"):
         extractor("pixels", pictures(30))
 
 

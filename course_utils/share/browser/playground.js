@@ -13,6 +13,11 @@ import { networks, runtime_bytes } from "./networks.js";
 const COUNT = 16;
 const FIELDS = ["network", "kind", "seed", "steps", "solver", "guidance"];
 let panels = 0;
+let graphics = null; // whether this browser has a graphics processor for us; asked once
+
+async function has_graphics() {
+  return Boolean(await navigator.gpu?.requestAdapter().catch(() => null));
+}
 
 class Panel {
   constructor(root) {
@@ -22,7 +27,7 @@ class Panel {
     const told = this.own_address && location.hash.includes("=") ? location.hash.slice(1) : root.dataset.choices;
     this.choices = read_choices(told ?? "", networks, root.dataset.network);
     this.fields = root.dataset.fields?.split(" ");
-    this.loaded = new Set();
+    this.loaded = new Set(); // runtimes, and networks for each
     this.drawn = null; // the numbers of the sixteen pictures
     this.build();
     this.show_choices();
@@ -31,6 +36,11 @@ class Panel {
 
   get network() {
     return networks.find((network) => network.name === this.choices.network);
+  }
+
+  /** What is to calculate, by the name that the runtime has for it. */
+  get processor() {
+    return this.on_graphics.checked ? "webgpu" : "wasm";
   }
 
   /** Whether a reader may choose this here. */
@@ -74,6 +84,10 @@ class Panel {
     this.beginnings = make("fieldset", { className: "beginnings" }, [make("legend", {}, ["Begin with"]), ...beginnings]);
     this.between = label("Other seed", number("other", 2 ** 32 - 1));
     this.show_steps = make("input", { type: "checkbox", checked: !matchMedia("(prefers-reduced-motion: reduce)").matches });
+    this.on_graphics = make("input", { type: "checkbox", onchange: () => this.show_cost() });
+    const on_graphics = label("on the graphics processor", this.on_graphics, "after");
+    on_graphics.hidden = true;
+    if (this.offers("processor")) (graphics ??= has_graphics()).then((there) => (on_graphics.hidden = !there));
     this.cost = make("p", { className: "cost" });
     this.draw_button = make("button", { type: "submit" }, ["Draw"]);
     this.stop_button = make("button", { type: "button", onclick: () => this.worker.postMessage({ do: "stop" }) }, ["Stop"]);
@@ -81,10 +95,11 @@ class Panel {
     this.count = make("span", { className: "count" });
     this.status = make("p", { className: "status", role: "status" });
     this.more = this.root.dataset.more && make("a", {}, ["All choices"]);
-    const buttons = make("div", { className: "buttons" }, [this.draw_button, this.stop_button, label("show every step", this.show_steps, "after"), this.bar, this.count, this.more]);
+    const buttons = make("div", { className: "buttons" }, [this.draw_button, this.stop_button, label("show every step", this.show_steps, "after"), on_graphics, this.bar, this.count, this.more]);
     const form = make("form", {}, [fields, this.beginnings, this.between, this.build_easel(), this.cost, buttons]);
     form.onsubmit = (event) => { event.preventDefault(); this.draw(); };
     this.choosers = [fields, this.beginnings].flatMap((part) => [...part.querySelectorAll("select, input")]);
+    this.choosers.push(this.on_graphics);
     this.root.replaceChildren(form, this.status, this.build_pictures());
   }
 
@@ -213,9 +228,10 @@ class Panel {
   }
 
   show_cost() {
-    const first = this.loaded.size === 0 ? ` and ${megabytes(runtime_bytes)} MB of runtime` : "";
+    const { processor, loaded } = this;
+    const first = !loaded.has(processor) ? ` and ${megabytes(runtime_bytes[processor])} MB of runtime` : "";
     const size = megabytes(this.network.bytes);
-    this.cost.hidden = this.loaded.has(this.choices.network);
+    this.cost.hidden = loaded.has(`${processor} ${this.choices.network}`);
     this.cost.textContent = `Draw loads ${size} MB of network${first} from this site, once. Nothing is sent anywhere.`;
   }
 
@@ -232,10 +248,12 @@ class Panel {
     const told = { ...choices, labels: labels_of(network, kind, COUNT) };
     if (choices.from === "scribble") told.scribble = easel.picture();
     if (choices.from === "gap") told.mask = easel.cells.slice();
-    this.asked = { ...choices, kind };
+    const { processor } = this;
+    this.asked = { ...choices, kind, processor };
     this.state("loading");
-    this.status.textContent = this.loaded.has(network.name) ? "Drawing …" : "Loading …";
-    this.worker.postMessage({ do: "draw", network: new URL(`networks/${network.name}/`, import.meta.url).href, choices: told });
+    this.status.textContent = this.loaded.has(`${processor} ${network.name}`) ? "Drawing …" : "Loading …";
+    const folder = new URL(`networks/${network.name}/`, import.meta.url).href;
+    this.worker.postMessage({ do: "draw", network: folder, choices: told, processor });
   }
 
   heard(data) {
@@ -262,12 +280,13 @@ class Panel {
   }
 
   finish(name) {
-    if (name !== "failed") this.loaded.add(this.asked.network);
+    const { processor, network } = this.asked;
+    if (name !== "failed") this.loaded.add(processor).add(`${processor} ${network}`);
     this.state(name);
     this.show_cost();
   }
 
-  show_step({ said, step, of, milliseconds, sample, guess }) {
+  show_step({ said, step, of, milliseconds, sample, guess, processor, why }) {
     if (this.root.dataset.state === "loading") {
       this.state("drawing");
       this.status.textContent = "Drawing …";
@@ -288,9 +307,15 @@ class Panel {
       this.choose_picture(this.radios.findIndex((radio) => radio.checked));
     }
     if (last) {
-      this.status.textContent = `Drawn: ${told_of(this.asked, this.network)}. ${of} step${of > 1 ? "s" : ""} of ${this.asked.solver}, ${milliseconds.toFixed(0)} milliseconds each.`;
+      this.status.textContent = `Drawn: ${told_of(this.asked, this.network)}. ${of} step${of > 1 ? "s" : ""} of ${this.asked.solver}, ${milliseconds.toFixed(0)} milliseconds each${this.told_processor(processor, why)}.`;
       this.finish("done");
     }
+  }
+
+  /** On what was drawn, where the reader has asked for the graphics processor. */
+  told_processor(processor, why) {
+    if (this.asked.processor === "wasm") return "";
+    return processor === "webgpu" ? ", on the graphics processor" : `, on the processor: ${why}`;
   }
 
   /** Numbers in [-1, 1] as pixels; a clamped array rounds as NumPy does. */

@@ -1,13 +1,16 @@
 // Draws, in a thread of its own, so that the page never waits.
 //
-// Told {do: "draw", network, choices}, it says {said: "loading" | "step" | "done" | "stopped" |
-// "failed", …}; told {do: "stop"}, it stops after the step at hand.
+// Told {do: "draw", network, choices, processor}, it says {said: "loading" | "step" | "done" |
+// "stopped" | "failed", …}; told {do: "stop"}, it stops after the step at hand.
 
 import { SCHEDULERS, image_to_image, initial_noise, inpaint, sample, slerp } from "./sampling.js";
 
 const COUNT = 16;
-let runtime = null;
-const networks = new Map(); // what was loaded, by its folder
+// How far a graphics processor's answers may be from the processor's. A whole way turns by a right
+// angle, so a picture moves by half pi times this at most: less than half a shade of 255.
+const MOST_OFF = 0.002;
+const runtimes = {}; // by the name of what calculates: "wasm" or "webgpu"
+const networks = new Map(); // what was loaded, by that and its folder
 let stopped = false;
 
 onmessage = async ({ data }) => {
@@ -15,7 +18,7 @@ onmessage = async ({ data }) => {
   if (data.do !== "draw") return;
   stopped = false;
   try {
-    const network = await load(data.network);
+    const network = await load(data.network, data.processor);
     await draw(network, data.choices);
   } catch (error) {
     postMessage({ said: "failed", why: String(error?.message ?? error) });
@@ -24,23 +27,47 @@ onmessage = async ({ data }) => {
 
 // ---- what has to be there --------------------------------------------------------------------
 
-async function load(folder) {
-  if (networks.has(folder)) return networks.get(folder);
+async function load(folder, processor) {
+  const key = `${processor} ${folder}`;
+  if (networks.has(key)) return networks.get(key);
   postMessage({ said: "loading" });
-  const ort = await (runtime ??= start());
+  const ort = await (runtimes[processor] ??= start(processor));
   const [settings, file] = await Promise.all([
     fetched(new URL("settings.json", folder)).then((r) => r.json()),
     fetched(new URL("model.onnx", folder)).then((r) => r.arrayBuffer()),
   ]);
-  const session = await ort.InferenceSession.create(file, { executionProviders: ["wasm"] });
-  networks.set(folder, { ort, settings, session });
-  return networks.get(folder);
+  const session = await opened(ort, file, "wasm");
+  let network = { ort, settings, session, processor: "wasm" };
+  if (processor === "webgpu") network = await on_graphics(network, file);
+  networks.set(key, network);
+  return network;
+}
+
+function opened(ort, file, processor) {
+  const options = { executionProviders: [processor], logSeverityLevel: 3 }; // errors, no hints
+  return ort.InferenceSession.create(file, options);
+}
+
+/** The network on the graphics processor if it answers the same there, else as it is, and why. */
+async function on_graphics(network, file) {
+  const { channels, height, width, scheduler } = network.settings;
+  const size = channels * height * width;
+  const call = [initial_noise(size, [0]).noise, scheduler.num_train_timesteps / 2, Int32Array.of(0)];
+  try {
+    const other = { ...network, session: await opened(network.ort, file, "webgpu"), processor: "webgpu" };
+    const [here, there] = [await asked(network, size)(...call), await asked(other, size)(...call)];
+    const off = here.reduce((most, value, i) => Math.max(most, Math.abs(value - there[i])), 0);
+    if (off <= MOST_OFF) return other;
+    return { ...network, why: `an answer of the graphics processor is off by ${off.toPrecision(2)}` };
+  } catch (error) {
+    return { ...network, why: `the graphics processor fails: ${error?.message ?? error}` };
+  }
 }
 
 /** The runtime lies here packed, since few servers pack what they send. */
-async function start() {
-  const ort = await import("./runtime/ort.wasm.bundle.min.mjs");
-  const packed = await fetched(new URL("./runtime/ort.wasm.gz", import.meta.url));
+async function start(processor) {
+  const ort = await import(`./runtime/ort.${processor}.bundle.min.mjs`);
+  const packed = await fetched(new URL(`./runtime/ort.${processor}.gz`, import.meta.url));
   const unpacked = packed.body.pipeThrough(new DecompressionStream("gzip"));
   ort.env.wasm.wasmBinary = await new Response(unpacked).arrayBuffer();
   ort.env.wasm.numThreads = 1; // more want headers that most hosts do not send
@@ -56,7 +83,7 @@ async function fetched(url) {
 // ---- a run -----------------------------------------------------------------------------------
 
 async function draw(network, choices) {
-  const { settings } = network;
+  const { settings, processor, why } = network;
   const { channels, height, width } = settings;
   const size = channels * height * width;
   const watch = { calls: 0, milliseconds: 0 };
@@ -78,14 +105,15 @@ async function draw(network, choices) {
     step += 1;
     const milliseconds = watch.milliseconds / watch.calls;
     const done = step === of;
-    postMessage({ said: done ? "done" : "step", step, of, milliseconds, sample: prev_sample, guess: pred_original_sample });
+    const pictures = { sample: prev_sample, guess: pred_original_sample };
+    postMessage({ said: done ? "done" : "step", step, of, milliseconds, processor, why, ...pictures });
     await breath();
     if (stopped && !done) return postMessage({ said: "stopped", step, of });
   }
 }
 
 /** The network as the samplers ask it. */
-function asked({ ort, settings, session }, size, watch) {
+function asked({ ort, settings, session }, size, watch = {}) {
   const { channels, height, width, num_classes } = settings;
   return async (sample, timestep, class_labels) => {
     const count = sample.length / size;
