@@ -59,6 +59,8 @@ def no_network() -> Model:
 def timed_steps(scheduler: Any, model: Model, start: Tensor) -> Iterator[float]:
     """Sample, and yield the milliseconds of each step."""
     scheduler.set_timesteps(STEPS)
+    if hasattr(scheduler, "set_begin_index"):  # or diffusers takes the second of two equal steps
+        scheduler.set_begin_index(0)
     sample, generator = start * scheduler.init_noise_sigma, torch.Generator().manual_seed(0)
     takes = "generator" in inspect.signature(scheduler.step).parameters
     fresh = {"generator": generator} if takes else {}

@@ -64,7 +64,7 @@ class Trained:
     def solvers(self) -> dict[str, Any]:
         """How good its pictures are by solver and network calls, as `benchmarks/samplers.py` found.
 
-        Empty where that was not measured. Under ``"1"`` and ``"2"``, the guidance scales, stands
+        Empty where that was not measured. Under the guidance scales, ``"1"`` or ``"2"``, stands
         for each solver and number of calls a Fréchet distance and its standard error; under
         ``"real"`` what real pictures get.
         """

@@ -106,14 +106,15 @@ def test_it_draws_as_well_as_its_card_says(name):
     assert scores["distance"] < 1.5 * told["distance"]
 
 
-def test_what_the_solvers_gave_was_measured_with_these_weights_and_this_extractor():
+@pytest.mark.parametrize(("name", "scales"), [("flowers-32", "1"), ("sprites-16", "12")])
+def test_what_the_solvers_gave_was_measured_with_these_weights_and_this_extractor(name, scales):
     """``python -m benchmarks.samplers`` measures it anew."""
-    found = gallery.load("sprites-16")
+    found = gallery.load(name)
     kept = found.solvers
     assert kept["weights"] == digest(found.model.state_dict())
-    assert kept["extractor"] == extractor("sprites-16").name
-    rows = [*kept["1"].values(), *kept["2"].values()]
-    assert len(rows) == 12
+    assert kept["extractor"] == extractor(name).name
+    rows = [row for scale in scales for row in kept[scale].values()]
+    assert len(rows) == 6 * len(scales)
     assert all(list(row) == ["4", "5", "6", "8", "10", "20", "50"] for row in rows)
     assert all(distance > 0 < error for row in rows for distance, error in row.values())
     assert gallery.load("digits-28").solvers == {}
