@@ -97,6 +97,20 @@ def theme_files():
     return found
 
 
+def at_rest(tab):
+    """A picture of a page once fonts and formulas are there and nothing moves any more."""
+    there = "Promise.all([document.fonts.ready, window.MathJax?.startup?.promise])"
+    tab.evaluate(f"{there}.then(() => null)")
+    before = None
+    for _ in range(20):
+        now = tab.screenshot()
+        if now == before:
+            return now
+        before = now
+        tab.wait_for_timeout(200)
+    raise AssertionError("the page does not come to rest")
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("page", [TOC["root"], CHAPTERS[0]])
 def test_the_slim_rules_and_fonts_draw_the_same_page(browser, site, page, width):
@@ -120,8 +134,7 @@ def test_the_slim_rules_and_fonts_draw_the_same_page(browser, site, page, width)
             tab.route("**/*", instead)
         tab.goto(f"{site}/{page}.html")
         tab.wait_for_load_state("networkidle")
-        tab.evaluate("document.fonts.ready")
-        pictures.append(tab.screenshot())
+        pictures.append(at_rest(tab))
         tab.context.close()
     assert "pydata-sphinx-theme.css" in seen
     assert "fa-solid-900.woff2" in seen
