@@ -108,8 +108,7 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
     if about["step"] < chosen.config.num_steps:
         raise ValueError(
             f"{run} has made {about['step']} of {chosen.config.num_steps} updates; finish it: "
-            f"python -m course_utils train {name} --budget overnight "
-            f"--output-dir {quote(str(run))} --resume"
+            f"course-utils train {name} --budget overnight --output-dir {quote(str(run))} --resume"
         )
     judge = Judge(chosen)
     scheduler: Any = chosen.noise_scheduler()
