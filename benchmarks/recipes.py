@@ -157,10 +157,10 @@ class Run:
 
     def __init__(self, variant: Variant) -> None:
         self.variant, self.config = variant, variant.recipe.config
-        seen = variant.recipe
-        self.data = pictures(seen.pictures, seen.count, seen.flip)
+        chosen = variant.recipe
+        self.data = pictures(chosen.pictures, chosen.count, chosen.flip)
         self.noise_scheduler = variant.noise_scheduler()
-        self.model: Any = variant.recipe.model(len(self.data.names))
+        self.model: Any = chosen.model(len(self.data.names))
         if variant.sigma_data is not None:
             self.model = Preconditioned(self.model, self.noise_scheduler, variant.sigma_data)
         weights = list(self.model.parameters())
@@ -312,8 +312,8 @@ class Kept:
 
     def updates(self, name: str, variant: Variant) -> int:
         """How many updates of this recipe fit in the time of its data set."""
-        seen, factors = variant.recipe, variant.sigma_data is not None
-        cost = ["seconds", name, seen.network, seen.config.batch_size, factors]
+        chosen, factors = variant.recipe, variant.sigma_data is not None
+        cost = ["seconds", name, chosen.network, chosen.config.batch_size, factors]
         key = json.dumps(cost, sort_keys=True)
         return int(SECONDS[name] / self.look_up(key, lambda: timed(variant)))
 

@@ -7,7 +7,7 @@ step of diffusers' in turn, behind the same network.
 
     python -m benchmarks.samplers [NAME …]
 
-Run it from the repository's root. Without a name it takes all of `NETWORKS`.
+Run it from the repository's root. Without a name it takes all of `SCALES`.
 """
 
 import json
@@ -36,11 +36,8 @@ from course_utils.sampling import (
 CALLS = (4, 5, 6, 8, 10, 20, 50)
 GROUPS, ABOUT = 3, 70  # groups, and pictures in each: the same number of every kind
 REAL = 480  # real pictures that each group is compared with
-NETWORKS = {"sprites-16": "sprites", "flowers-32": "flowers"}
-"""The gallery's networks that are measured, and what they draw."""
-
 SCALES = {"sprites-16": (1.0, 2.0), "flowers-32": (1.0,)}
-"""Guidance scales of each; above 1 a call costs twice."""
+"""The networks of the gallery that are measured, and at which guidance; above 1 a call costs twice."""
 
 
 def solvers_of(artist: gallery.Trained) -> dict[str, Any]:
@@ -93,7 +90,7 @@ def apart(drawn: Tensor, real: Tensor) -> tuple[float, float]:
 
 def quality(artist: gallery.Trained) -> dict[str, Any]:
     """Print distance and milliseconds for each solver and number of calls; give the distances."""
-    drawn, what = GROUPS * in_a_group(artist), NETWORKS[artist.name]
+    drawn, what = GROUPS * in_a_group(artist), artist.card["recipe"]
     several = load_images(what, "drawn", count=drawn + REAL, first=500_000)
     unseen = prepare(several, artist.image_size, artist.model.config.in_channels)
     see = extractor(artist.name)
@@ -137,7 +134,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, diffusers {diffusers.__version__}, one thread of ", end="")
     print(f"{os.cpu_count()}\n")
-    for name in sys.argv[1:] or NETWORKS:
+    for name in sys.argv[1:] or SCALES:
         begin, artist = time.process_time(), gallery.load(name)
         kept = json.dumps(quality(artist), indent=1)
         (gallery.FOLDER / name / gallery.SOLVERS).write_text(kept + "\n", encoding="utf-8")

@@ -1,6 +1,5 @@
 """What a look at a folder has found, in words, and what to do about it."""
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median
@@ -9,6 +8,7 @@ from course_utils.data import Look
 from course_utils.data.fit import told_size
 from course_utils.data.mirror import LEAST
 from course_utils.data.summary import named, number
+from course_utils.screen import shell_line
 from course_utils.training.planning import Plan
 from course_utils.training.recipes import RECIPES
 
@@ -114,11 +114,16 @@ def command(found: Look, advised: Plan) -> str:
     folder = str(found.folder)
     if folder in RECIPES or folder.startswith("-"):
         folder = f"./{folder}"  # the word alone would be a recipe, or an option
-    words = ["python", "-m", "course_utils", "train", folder]
-    words += ["--image-size", told_size(tuple(found.data.images.shape[2:])), "--fit", found.fit]
+    words = [
+        folder,
+        "--image-size",
+        told_size(tuple(found.data.images.shape[2:])),
+        "--fit",
+        found.fit,
+    ]
     if found.background != "white":
         words += ["--background", found.background]
-    return shlex.join([*words, "--minutes", f"{advised.config.minutes:g}"])
+    return shell_line("train", *words, "--minutes", f"{advised.config.minutes:g}")
 
 
 def to_mend(found: Look) -> list[str]:

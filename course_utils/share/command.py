@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from shlex import quote
 
 import tyro
 
-from course_utils.screen import tell
+from course_utils.screen import shell_line, tell
 from course_utils.share.onnx import export
 from course_utils.share.web import export_page
 
@@ -47,8 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     half = not options.full
     if options.web:
         page = export_page(options.folder, options.out, labels=options.labels or None, half=half)
-        served = quote(str(page.parent))
-        tell(f"The page is {page}. See it: python -m http.server --directory {served}")
+        see = shell_line("--directory", page.parent, program="http.server")
+        tell(f"The page is {page}. See it: {see}")
         return 0
     found = export(options.folder, options.out, half=half)
     tell(f"{found.path}: {found.size / 1e6:.1f} MB; off by {found.off:.1g} of the largest number")

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from torch import Tensor
@@ -22,7 +21,7 @@ from course_utils.data.pixels import png
 from course_utils.files import spelled_out, write_whole
 from course_utils.metrics import Artist, PictureReader, draw, picture_scores
 from course_utils.models.gallery import CARD, FOLDER
-from course_utils.screen import tell
+from course_utils.screen import shell_line, tell
 from course_utils.training import Recipe, recipe
 from course_utils.training.checkpoints import checkpoints, read_checkpoint
 from course_utils.training.config import check_same_run
@@ -108,7 +107,7 @@ def exhibit(name: str, run: str | Path, folder: Path = FOLDER) -> Path:
     if about["step"] < chosen.config.num_steps:
         raise ValueError(
             f"{run} has made {about['step']} of {chosen.config.num_steps} updates; finish it: "
-            f"course-utils train {name} --budget overnight --output-dir {quote(str(run))} --resume"
+            + shell_line("train", name, "--budget", "overnight", "--output-dir", run, "--resume")
         )
     judge = Judge(chosen)
     scheduler: Any = chosen.noise_scheduler()

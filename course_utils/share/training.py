@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -19,7 +18,7 @@ import tyro
 from course_utils.budget import BUDGETS
 from course_utils.data.fit import Fit
 from course_utils.files import spelled_out
-from course_utils.screen import tell
+from course_utils.screen import shell_line, tell
 from course_utils.share.finished import save_run, seconds_to_finish
 from course_utils.share.words import budget_of, is_given, sizes_in_pixels, without_tilde
 from course_utils.share.yours import OF_BUDGET, Yours, are_pictures, plan_of
@@ -273,7 +272,7 @@ def run(planned: Plan, options: SharedOptions, began: float) -> None:
         with folder.locked(), folder.replacing("model") as part:
             save_run(part, planned, done, licence=options.licence, minutes=minutes)
         tell(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder.path / 'model'}")
-        tell(f"python -m course_utils sample {quote(str(folder.path))} --out FOLDER draws with it")
+        tell(f"{shell_line('sample', folder.path, '--out', 'FOLDER')} draws with it")
     PartialState().destroy_process_group()
 
 

@@ -7,7 +7,8 @@ import { SCHEDULERS, image_to_image, initial_noise, inpaint, sample, slerp } fro
 
 const COUNT = 16;
 // How far a graphics processor's answers may be from the processor's. A whole way turns by a right
-// angle, so a picture moves by half pi times this at most: less than half a shade of 255.
+// angle, so that without guidance velocities that are off by this move a picture by about half pi
+// times as much: less than half a shade of 255.
 const MOST_OFF = 0.002;
 const runtimes = {}; // by the name of what calculates: "wasm" or "webgpu"
 const networks = new Map(); // what was loaded, by that and its folder
