@@ -37,7 +37,7 @@ CALLS = (4, 5, 6, 8, 10, 20, 50)
 GROUPS, ABOUT = 3, 70  # groups, and pictures in each: the same number of every kind
 REAL = 480  # real pictures that each group is compared with
 SCALES = {"sprites-16": (1.0, 2.0), "flowers-32": (1.0,)}
-"""The networks of the gallery that are measured, and at which guidance; above 1 a call costs twice."""
+"""The networks that are measured, each at its guidance scales; above 1 a call costs twice."""
 
 
 def solvers_of(artist: gallery.Trained) -> dict[str, Any]:
