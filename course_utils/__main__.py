@@ -31,7 +31,7 @@ COMMANDS = {
 }
 """For each sub-command its module and what it does."""
 
-TOLD = (ValueError, OSError, FloatingPointError, ImportError)
+TOLD = (ValueError, OSError, FloatingPointError, ImportError, MemoryError)
 """Errors whose message says all; those that this package defines are others."""
 
 
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return import_module(COMMANDS[name][0]).main(rest)
     except KeyboardInterrupt as stop:  # a run has said in it what it kept
-        print(f"\n{stop or 'Stopped.'}", file=sys.stderr)
+        print(f"\n{str(stop) or 'Stopped.'}", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
     except Exception as error:
         if debug or not (isinstance(error, TOLD) or type(error).__module__.startswith(__package__)):
@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         if isinstance(error, ImportError):
             print("python -m course_utils check says what is missing.", file=sys.stderr)
+        if isinstance(error, MemoryError):
+            print("The memory does not suffice: take fewer or smaller pictures.", file=sys.stderr)
         return 1
 
 

@@ -186,11 +186,15 @@ def main(arguments: Sequence[str] = ()) -> int:
         arguments: ``-h`` or ``--help``, or nothing: there are no other options.
 
     Returns:
-        0 if the environment is fit, 1 if something has to be mended.
+        0 if the environment is fit, 1 if something has to be mended, 2 where the words were not
+        understood.
     """
     if {"-h", "--help"} & set(arguments):
         tell(f"usage: python -m course_utils check\n\n{__doc__.strip()}")
         return 0
+    if arguments:
+        print(f"check takes no words, and was given {' '.join(arguments)!r}.", file=sys.stderr)
+        return 2
     findings = [*check_requirements(), *check_machine(), check_hub()]
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
@@ -202,4 +206,4 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

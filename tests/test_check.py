@@ -44,6 +44,12 @@ def test_help_is_help_and_checks_nothing():
     assert not any(line.startswith("verdict:") for line in lines)
 
 
+@pytest.mark.parametrize("command", [["course_utils", "check"], ["course_utils.check"]])
+def test_words_that_mean_nothing_are_refused_and_nothing_is_checked(command):
+    code, lines = run_check(*command, "--foo", "bar")
+    assert (code, lines) == (2, [])
+
+
 def test_every_requirement_is_looked_at():
     named = {finding.name for finding in check.check_requirements()} - {"python"}
     declared = {r.split(">=")[0] for r in requires(check.PACKAGE) if "extra" not in r}

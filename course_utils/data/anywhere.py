@@ -14,7 +14,13 @@ from torch import Tensor
 from course_utils.data.array import Arrays, read_arrays
 from course_utils.data.fit import Fit, Size, check_fit, check_size
 from course_utils.data.folder import load_folder
-from course_utils.data.load import OWN_SOURCES, load_hub, load_images
+from course_utils.data.load import (
+    OWN_SOURCES,
+    DataUnavailableError,
+    load_hub,
+    load_images,
+    way_out,
+)
 from course_utils.data.plain import upright_size
 from course_utils.data.stored import SUFFIXES
 from course_utils.data.tensors import ImageTensors, fit_all, prepare
@@ -96,7 +102,12 @@ def _open(where: str | os.PathLike[str], background: str) -> "Dataset | Arrays":
     elif path.suffix.lower() in SUFFIXES and os.path.isfile(path):  # noqa: PTH113
         found = read_arrays(path)
     elif not os.path.lexists(path) and is_hub_name(str(where)):
-        found, line = load_hub(str(where))
+        try:
+            found, line = load_hub(str(where))
+        except DataUnavailableError as error:
+            raise DataUnavailableError(
+                f"There is no folder or file {path.absolute()}, and {error}"
+            ) from error.__cause__
         tell(line)
         return found
     else:
@@ -104,6 +115,8 @@ def _open(where: str | os.PathLike[str], background: str) -> "Dataset | Arrays":
             f"{str(where)!r} is no folder of pictures, no .npy or .npz file, and no set of the "
             f"course ({', '.join(OWN_SOURCES)}); a data set on the Hub is named owner/name. It "
             f"was looked for at {path.absolute()}."
+            + f" It is another kind of file.{way_out(path)}"
+            * path.is_file()
         )
     tell(found.line if isinstance(found, Arrays) else found.info.description)
     return found

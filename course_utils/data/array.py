@@ -24,6 +24,9 @@ _DEPTHS = (255, 1_023, 4_095, 16_383, 65_535)  # the highest values of 8, 10, 12
 MOST_CHANNELS = 16
 """A last axis of up to so many is taken for channels."""
 
+_FEWER = 4
+"""A single picture has this many times fewer channels than pixels along either side."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
@@ -118,17 +121,20 @@ def read_arrays(path: Path, most_channels: int = MOST_CHANNELS) -> Arrays:
 def _check(path: Path, pictures: np.ndarray, most_channels: int) -> None:
     """Complain of an array that is not plain pictures, with the lines that make it so."""
     known = (1, 3) if most_channels == 3 else range(1, most_channels + 1)
-    colour = pictures.ndim == 4 and pictures.shape[-1] in known
+    first = _channels_first(pictures, most_channels)
+    colour = pictures.ndim == 4 and pictures.shape[-1] in known and not first
     if pictures.dtype == np.uint8 and (colour or _is_grey(pictures)):
         return
     low, high = pictures.min().item(), pictures.max().item()
-    layout = _layout_steps(pictures)
+    layout = _layout_steps(pictures, first)
     if not np.isfinite([low, high]).all():
         advice = "Some values are NaN or infinite: find out where those come from."
+    elif pictures.ndim == 0:
+        advice = "This is a single number: save the array of the pictures."
     elif layout is None:
         advice = "Bring the axes into that order."
     else:
-        steps = layout + _range_steps(pictures.dtype, low, high) + _alpha_steps(pictures)
+        steps = layout + _range_steps(pictures.dtype, low, high) + _alpha_steps(pictures, first)
         advice = "Do this to them, and save them anew:"
         advice += "".join(f"\n    pictures = {step}" for step in steps)
     raise ValueError(
@@ -139,26 +145,37 @@ def _check(path: Path, pictures: np.ndarray, most_channels: int) -> None:
 
 
 def _is_grey(pictures: np.ndarray) -> bool:
-    """Whether the shape is that of several grey pictures, and not of a single one in colour."""
-    shape = pictures.shape
-    return pictures.ndim == 3 and (shape[2] > 4 or shape[1] == shape[2])
+    """Whether the shape is that of several grey pictures, and not of one with channels."""
+    if pictures.ndim != 3:
+        return False
+    short, long = sorted(pictures.shape[:2])
+    last = pictures.shape[2]
+    # 48 by 64 by 5 is a picture of five channels; 1,000 by 32 by 8 are a thousand narrow ones.
+    single = last <= MOST_CHANNELS and _FEWER * last <= short and long <= _FEWER * short
+    return pictures.shape[1] == last or (last > 4 and not single)
 
 
-def _channels_first(pictures: np.ndarray) -> bool:
+def _channels_first(pictures: np.ndarray, most_channels: int) -> bool:
     """Whether the second axis holds the channels, as in PyTorch."""
-    return pictures.ndim == 4 and pictures.shape[-1] > 4 and pictures.shape[1] <= 4
+    if pictures.ndim != 4:
+        return False
+    _, first, second, last = pictures.shape
+    if first == second:  # a square, and the channels behind it
+        return False
+    # More than 4 are told by the square that follows them.
+    return last > 4 and (first <= 4 or (first <= most_channels and second == last))
 
 
-def _layout_steps(pictures: np.ndarray) -> list[str] | None:
+def _layout_steps(pictures: np.ndarray, channels_first: bool) -> list[str] | None:
     """What brings the axes into the order (N, H, W, channels); None where that is not known."""
-    if _channels_first(pictures):
+    if channels_first:
         return ["pictures.transpose(0, 2, 3, 1)  # channels last"]
     if _is_grey(pictures) or (pictures.ndim == 4 and pictures.shape[-1] <= 4):
         return []
     if pictures.ndim == 3:
         return ["pictures[None]  # one picture is a set of one"]
-    side = math.isqrt(pictures.shape[-1])
-    if pictures.ndim == 2 and side > 4 and side * side == pictures.shape[-1]:
+    side = math.isqrt(pictures.shape[-1]) if pictures.ndim == 2 else 0
+    if side > 4 and side * side == pictures.shape[-1]:
         return [f"pictures.reshape(-1, {side}, {side})  # rows of pixels are grey pictures"]
     return None
 
@@ -184,9 +201,9 @@ def _range_steps(dtype: np.dtype, low: float, high: float) -> list[str]:
     return [f"((pictures - {float(low)}) / {spread} * 255){end}  # from lowest to highest"]
 
 
-def _alpha_steps(pictures: np.ndarray) -> list[str]:
+def _alpha_steps(pictures: np.ndarray, channels_first: bool) -> list[str]:
     """What lays see-through pictures on white: the last of 2 or 4 channels tells how opaque."""
-    channels = pictures.shape[1 if _channels_first(pictures) else -1]
+    channels = pictures.shape[1 if channels_first else -1]
     if pictures.ndim < 3 or _is_grey(pictures) or channels not in (2, 4):
         return []
     # Or pictures[..., :-1], which shows the colours that the see-through parts hide.

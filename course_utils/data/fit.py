@@ -6,7 +6,7 @@ for pictures write it.
 
 import re
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from PIL import Image, ImageColor
 
@@ -21,6 +21,9 @@ Size: TypeAlias = int | tuple[int, int]
 
 FITS = get_args(Fit)
 
+LARGEST_SIDE = 1_024
+"""No picture is made larger: the networks compute with all of its pixels at once."""
+
 
 def check_size(name: str, size: Size | Sequence[int]) -> tuple[int, int]:
     """Refuse what is no size.
@@ -34,15 +37,26 @@ def check_size(name: str, size: Size | Sequence[int]) -> tuple[int, int]:
 
     Raises:
         TypeError: It is neither a whole number nor two of them.
-        ValueError: One of them is below 1.
+        ValueError: One of them is below 1, or above `LARGEST_SIDE`.
     """
     if not isinstance(size, (tuple, list)):
-        side = check_count(name, size)  # type: ignore[arg-type]
+        side = _check_side(name, size)
         return side, side
     if len(size) != 2:
         raise TypeError(f"{name} is {size!r}; use one whole number, or (height, width).")
     height, width = size
-    return check_count(f"the height of {name}", height), check_count(f"the width of {name}", width)
+    return _check_side(f"the height of {name}", height), _check_side(f"the width of {name}", width)
+
+
+def _check_side(name: str, side: Any) -> int:
+    """Refuse what is no number of pixels along a side."""
+    pixels = check_count(name, side)
+    if pixels > LARGEST_SIDE:
+        raise ValueError(
+            f"{name} is {pixels} pixels; use at most {LARGEST_SIDE}. A network computes with all "
+            "pixels at once: on a laptop begin with 32."
+        )
+    return pixels
 
 
 def read_size(text: str) -> Size:

@@ -6,6 +6,7 @@ without a word, as for pictures at different depths, there is an error.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from course_utils.data.found import (
 )
 from course_utils.data.plain import OpenedPicture, open_picture
 from course_utils.data.summary import (
+    brightest_of,
     classes,
     folder_notes,
     named,
@@ -68,17 +70,13 @@ def load_folder(folder: Path, background: str = "white") -> "Dataset":
     opened = _open(found.pictures, background)
     names, labels = labels_of(found.pictures, root)
     features = Features({"image": Image(), "label": ClassLabel(names=names)})
-    said = [classes(names, labels), *_alike(names), *_merged(root, found.pictures)]
+    said = [classes(names, labels), *label_notes(names, root, found.pictures)]
     said += folder_notes([short(path, folder) for path in found.pictures], opened, background)
     said += left_out(folder, found)
     total = len(found.pictures) + len(found.files) + len(found.splits)
     total += sum(path.is_file() for path in found.hidden)
     line = f"{readable(str(folder))}: {number(len(opened), 'picture')} of {number(total, 'file')}; "
-    deep = [picture.brightest for picture in opened if picture.deep]
-    if deep:
-        warn_if_dark(max(deep), f"the pictures of 16 bits or more in {folder}")
-    else:
-        warn_if_dark(max(picture.brightest for picture in opened), f"the pictures in {folder}")
+    warn_if_dark(*brightest_of(opened, folder))
     return Dataset.from_dict(
         {"image": [picture.stored for picture in opened], "label": labels},
         info=DatasetInfo(description=line + "; ".join(said), features=features),
@@ -101,11 +99,34 @@ def _open(files: list[Path], background: str) -> list[OpenedPicture]:
     return opened
 
 
-def _alike(names: list[str]) -> list[str]:
-    """A note on labels that a person would hardly tell apart, such as "Cat" and "cat "."""
+def label_notes(names: list[str], root: Path, pictures: list[Path]) -> list[str]:
+    """What is to be known of the labels besides their names.
+
+    Args:
+        names: The labels.
+        root: The folder whose pictures count.
+        pictures: Their files.
+
+    Returns:
+        Notes on labels that differ in case or spaces alone, on those that come from several
+        folders, and on folders that give no label.
+    """
+    same = named(map(repr, alike(names)))
+    kept = [f"differ in case or spaces alone, and are kept apart: {same}"] if same else []
+    return kept + _merged(root, pictures)
+
+
+def alike(names: Sequence[str]) -> list[str]:
+    """Labels that a person would hardly tell apart, such as "Cat" and "cat ".
+
+    Args:
+        names: All labels.
+
+    Returns:
+        Those that differ from another one in case or spaces alone.
+    """
     each = Counter(name.strip().casefold() for name in names)
-    alike = [repr(name) for name in names if each[name.strip().casefold()] > 1]
-    return [f"differ in case or spaces alone, and are kept apart: {named(alike)}"] * bool(alike)
+    return [name for name in names if each[name.strip().casefold()] > 1]
 
 
 def _merged(root: Path, pictures: list[Path]) -> list[str]:

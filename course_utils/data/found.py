@@ -140,10 +140,7 @@ def check_depth(root: Path, found: Found) -> None:
         ValueError: It is so; an example for each depth is named.
     """
     if not found.pictures:
-        raise ValueError(
-            f"{root} holds no pictures, nor do its sub-folders. Files whose names end in .jpg, "
-            f".png or another of Pillow's suffixes count. {'; '.join(left_out(root, found))}"
-        )
+        raise ValueError(no_pictures(root, found))
     by_depth = {len(path.parts): path.relative_to(root).as_posix() for path in found.pictures[::-1]}
     if len(by_depth) > 1:
         raise ValueError(
@@ -151,6 +148,26 @@ def check_depth(root: Path, found: Found) -> None:
             "that a picture lies in is its label, so put all of them equally deep: into one "
             "sub-folder for each label, or all into the folder itself."
         )
+
+
+def no_pictures(folder: Path, found: Found) -> str:
+    """What is said of a folder without a picture.
+
+    Args:
+        folder: What was looked into.
+        found: What is there.
+
+    Returns:
+        What counts as a picture, what to do, and what lies there in place of some.
+    """
+    there = bool(found.files or found.hidden or found.empty or found.loops or found.splits)
+    rest = "; ".join(left_out(folder, found)) if there else "nothing is in it"
+    heic = any(path.suffix.lower() in (".heic", ".heif") for path in found.files)
+    return (
+        f"{folder} holds no pictures, nor do its sub-folders. Files whose names end in .jpg, "
+        ".png or another of Pillow's suffixes count: put some into it, or give the folder that "
+        f"has them{f'; {HEIC}' * heic}. ({rest})"
+    )
 
 
 def label_of(path: Path, root: Path) -> str:

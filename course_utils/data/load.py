@@ -146,12 +146,19 @@ def _yours(source: str | os.PathLike[str], name: str) -> "Dataset":
         f"{'It is another kind of file. ' * bool(there)}"
         "Choose one of those, or check the path"
         + (f"; it was looked for at {Path.cwd() / path}." if given else ", which is empty.")
-        + _advice(path) * bool(there)
+        + way_out(path) * bool(there)
     )
 
 
-def _advice(path: Path) -> str:
-    """How pictures in a file of another kind become a folder or an array."""
+def way_out(path: Path) -> str:
+    """How pictures in a file of another kind become a folder.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A sentence with a space before it.
+    """
     if path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
         return " Unpack it, and give the folder."
     return " Give the folder that it lies in."

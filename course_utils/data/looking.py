@@ -17,21 +17,26 @@ from PIL import Image
 from course_utils.data.anywhere import advised_size
 from course_utils.data.duplicates import THRESHOLD, Compared
 from course_utils.data.fit import Fit, Size, check_fit, check_size
+from course_utils.data.folder import label_notes
 from course_utils.data.found import (
     Found,
     check_depth,
     find,
     labels_of,
     left_out,
+    no_pictures,
     short,
     training_part,
     why_unreadable,
 )
+from course_utils.data.load import way_out
 from course_utils.data.mirror import Mirror, try_mirror
 from course_utils.data.plain import Seen, read_picture, upright_size
+from course_utils.data.stored import SUFFIXES
 from course_utils.data.summary import readable
 from course_utils.data.tensors import ImageTensors, fit_all
 from course_utils.files import spelled_out
+from course_utils.screen import shell_line
 
 NEARER = 0.75
 """A picture may stand on its side if a quarter turn brings it this much nearer to the others."""
@@ -53,6 +58,7 @@ class Look:
         background: The colour that see-through parts were laid on, and that padded.
         unreadable: The other pictures, by the name of the file, and why they cannot be read.
         refused: Why `load_tensors` will not open the folder as it is, besides those.
+        label_notes: What is to be known of the labels, such as that two differ in case alone.
         left_out: What else lies there, in words.
         copies: Groups of rows that show the same picture, or nearly.
         sideways: Rows that a quarter turn brings nearer to all others.
@@ -67,6 +73,7 @@ class Look:
     background: str
     unreadable: dict[str, str]
     refused: tuple[str, ...]
+    label_notes: tuple[str, ...]
     left_out: str
     copies: list[list[int]]
     sideways: list[int]
@@ -123,9 +130,7 @@ def look(
     check_fit(fit, background)
     path = spelled_out("folder", folder)
     if not path.is_dir():
-        raise ValueError(
-            f"{path} is no folder of pictures; it was looked for at {path.absolute()}."
-        )
+        raise ValueError(_no_folder(path))
     found, root, refused = _found(path)
     size = check_size("image_size", image_size or _advised(found.pictures))
     opened = _Opened(path, found, background)
@@ -142,6 +147,7 @@ def look(
         background=background,
         unreadable=opened.unreadable,
         refused=tuple(refused),
+        label_notes=tuple(label_notes(names, root, opened.files)),
         left_out="; ".join(left_out(path, found)),
         copies=opened.compared.groups(THRESHOLD),
         sideways=_sideways(np.stack(opened.compared.cells)),
@@ -199,11 +205,21 @@ def _advised(files: list[Path]) -> Size:
     return advised_size(sizes) if sizes else 1
 
 
+def _no_folder(path: Path) -> str:
+    """What is said of a path that leads to something else, or nowhere."""
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        return (
+            f"{path} is an array, and look wants a folder of pictures. train takes the array as "
+            f"it is: {shell_line('train', path)}"
+        )
+    says = f"{path} is no folder of pictures; it was looked for at {path.absolute()}."
+    return says + f" It is another kind of file.{way_out(path)}" * path.exists()
+
+
 def _nothing(path: Path, found: Found, unreadable: dict[str, str]) -> str:
     """What is said where there is nothing to be seen."""
     if not unreadable:
-        rest = "; ".join(left_out(path, found))
-        return f"{path} holds no pictures, nor do its sub-folders: {rest}."
+        return no_pictures(path, found)
     first = [f"  {name}: {why}" for name, why in list(unreadable.items())[:10]]
     return "\n".join([f"None of the {len(unreadable):,} pictures in {path} can be read:", *first])
 

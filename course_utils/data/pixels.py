@@ -5,8 +5,11 @@ from io import BytesIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 from torch import Tensor
+
+DRAWN = "drawn.json"
+"""What tells how the pictures of a folder were drawn; each by itself lies in ``pictures``."""
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -91,17 +94,21 @@ def as_shown(images: Tensor) -> Tensor:
     return images[:, : 3 if images.shape[1] >= 3 else 1]
 
 
-def png(image: Image.Image) -> bytes:
+def png(image: Image.Image, made_by: str | None = None) -> bytes:
     """A picture as the bytes of a PNG file.
 
     Args:
         image: Of any mode that PNG knows.
+        made_by: A program that the file is to name.
 
     Returns:
         The whole file.
     """
     buffer = BytesIO()
-    image.save(buffer, "PNG")
+    about = PngImagePlugin.PngInfo()
+    if made_by is not None:
+        about.add_text("Software", made_by)
+    image.save(buffer, "PNG", pnginfo=about)
     return buffer.getvalue()
 
 

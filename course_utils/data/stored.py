@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
 from course_utils.data.summary import named
 
@@ -81,11 +82,26 @@ def _load(path: Path, kinds: str) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as an array: {error}") from error
+        raise ValueError(f"{path} cannot be read as an array: {_why(path, error)}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:
         what = "numbers or words" if "U" in kinds else "numbers"
         raise ValueError(f"{path} is not one array of {what}, as numpy.save writes it.")
     return array
+
+
+def _why(path: Path, error: Exception) -> str:
+    """Why NumPy does not read a file. Its own advice, to run what is in there, is not passed on."""
+    if isinstance(error, OSError):
+        return str(error)
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start and not start.startswith((MAGIC_PREFIX, b"PK")):
+        return f"it is no file of NumPy's, as numpy.save writes them; it begins with {start!r}."
+    if isinstance(error, TypeError):  # an array is no archive
+        return "it is a single array. Give its name the end .npy."
+    if "pickle" in str(error):
+        return "it holds objects of Python's, which are not loaded. Save numbers, or words as str."
+    return str(error)
 
 
 def _looks_like_labels(path: Path, beside: Path) -> list[str]:
@@ -125,7 +141,7 @@ def _members(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as packed:
             arrays = {name: packed[name] for name in packed.files}
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as arrays: {error}") from error
+        raise ValueError(f"{path} cannot be read as arrays: {_why(path, error)}") from error
     return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
 
 

@@ -7,6 +7,7 @@
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from course_utils.data.plain import Seen
 
@@ -17,19 +18,20 @@ SMALL = 8
 """A picture with a side of fewer pixels, or longer by this factor than wide, is named."""
 
 
-def named(items: Iterable[str], most: int = 3) -> str:
+def named(items: Iterable[str], most: int = 3, between: str = ", ") -> str:
     """A few names, and how many more there are.
 
     Args:
         items: The names, in any spelling a file system allows.
         most: How many of them are told.
+        between: What stands between two of them.
 
     Returns:
         Such as ``"a.txt, b.txt and 7 more"``, in one line and free of what cannot be printed.
     """
     names = [readable(item) for item in items]
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return between.join(names[:most]) + more
 
 
 def number(count: int, noun: str) -> str:
@@ -114,11 +116,22 @@ def folder_notes(
     notes = [f"{len(some):,} {what} ({named(some)})" for what, some in done if some]
     deep = [o.deep for o in opened if o.deep]
     if deep:
-        low, high = min(low for low, _ in deep), max(high for _, high in deep)
         some = named(f for f, o in pairs if o.deep)
-        notes.append(f"{len(deep):,} of 16 bits or more ({some}), values {low:,} to {high:,}")
-        notes[-1] += " of 65,535, divided by 257"
+        notes.append(f"{len(deep):,} of 16 bits or more ({some}), {deep_values(opened)}")
     return notes + size_notes(files, [o.size for o in opened])
+
+
+def deep_values(opened: Iterable[Seen]) -> str:
+    """Which values pictures of 16 bits or more have, and what is done to them.
+
+    Args:
+        opened: Pictures, at least one of them of 16 bits or more.
+
+    Returns:
+        Such as ``"values 2 to 4,093 of 65,535, divided by 257"``.
+    """
+    lows, highs = zip(*(picture.deep for picture in opened if picture.deep), strict=True)
+    return f"values {min(lows):,} to {max(highs):,} of 65,535, divided by 257"
 
 
 def size_notes(files: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[str]:
@@ -137,24 +150,65 @@ def size_notes(files: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[s
     oblong = sum(width != height for width, height in sizes)
     if oblong:
         notes.append(f"{oblong:,} not square, which prepare() crops, pads or squashes")
-    pairs = zip(files, sizes, strict=True)
-    odd = [f for f, size in pairs if min(size) < SMALL or max(size) >= SMALL * min(size)]
+    odd = [f for f, size in zip(files, sizes, strict=True) if is_odd(size)]
     if odd:
         notes.append(f"{len(odd):,} very small or very long ({named(odd)}), loaded all the same")
     return notes
 
 
+def is_odd(size: tuple[int, int]) -> bool:
+    """Whether a picture is so small, or so long, that it is named.
+
+    Args:
+        size: Its width and height.
+
+    Returns:
+        True where a side has fewer than `SMALL` pixels, or is longer by that factor.
+    """
+    return min(size) < SMALL or max(size) >= SMALL * min(size)
+
+
+def brightest_of(opened: Sequence[Seen], folder: Path) -> tuple[int, str]:
+    """The brightest value of the pictures in a folder, which tells whether they are dark.
+
+    Args:
+        opened: The pictures, at least one.
+        folder: Where they lie.
+
+    Returns:
+        The value, 0 to 255, and of which pictures: those of 16 bits or more, if there are some.
+    """
+    deep = [picture.brightest for picture in opened if picture.deep]
+    if deep:
+        return max(deep), f"the pictures of 16 bits or more in {folder}"
+    return max(picture.brightest for picture in opened), f"the pictures in {folder}"
+
+
+def dark_note(brightest: int, what: str) -> str:
+    """What is said of pictures that would be nearly black, as 12-bit values in a 16-bit file are.
+
+    Args:
+        brightest: The brightest value in all of them, 0 to 255.
+        what: Which pictures these are.
+
+    Returns:
+        Two sentences; nothing where they are as bright as others.
+    """
+    if brightest >= DARK:
+        return ""
+    return (
+        f"The brightest value of {what} is {brightest} of 255. If they should not be that "
+        "dark, their values do not fill the range of their file: scale them up to it (12 bits "
+        "in a 16-bit file: times 16), save them, and load them anew."
+    )
+
+
 def warn_if_dark(brightest: int, what: str) -> None:
-    """Warn of pictures that would be nearly black, as 12-bit values in a 16-bit file are.
+    """Warn of pictures that would be nearly black.
 
     Args:
         brightest: The brightest value in all of them, 0 to 255.
         what: Which pictures these are.
     """
-    if brightest < DARK:
-        warnings.warn(
-            f"The brightest value of {what} is {brightest} of 255. If they should not be that "
-            "dark, their values do not fill the range of their file: scale them up to it (12 bits "
-            "in a 16-bit file: times 16), save them, and load them anew.",
-            stacklevel=2,
-        )
+    if note := dark_note(brightest, what):
+        warnings.warn(note, stacklevel=2)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from course_utils.data.fit import Size
 from course_utils.data.tensors import ImageTensors
 from course_utils.metrics.features import Extractor, extractor
 from course_utils.metrics.frechet import frechet_distance, frechet_distance_at_infinity
@@ -89,7 +90,7 @@ def judge(
     repeats: int = 4,
     num_inference_steps: int = 50,
     batch_size: int = 100,
-    image_size: int = 32,
+    image_size: Size = 32,
     progress: bool = True,
 ) -> Judgement:
     """Judge what a network draws, or the pictures of a folder, against real ones.
@@ -112,7 +113,7 @@ def judge(
         repeats: How many sets, at least 2: their spread is the error bar.
         num_inference_steps: Noise levels visited to draw a picture.
         batch_size: How many are drawn together; counts for the time only.
-        image_size: Side in pixels to which pictures of folders are brought.
+        image_size: Side in pixels, or height and width, to which pictures of folders are brought.
         progress: Whether to show progress bars.
 
     Returns:
@@ -165,10 +166,19 @@ def _how_many(what: Any, real: int, count: int | None, repeats: int) -> int:
     if not 6 <= wanted <= most:
         told = "" if there is None else f" and {there} drawn ones"
         raise ValueError(
-            f"{repeats} sets of {wanted} pictures cannot be made of {real} real{told}: a set takes "
-            f"6 or more, half of the real ones at most, and all sets the drawn ones at most."
+            f"{repeats} sets of {wanted} pictures cannot be made of {real} real{told}: "
+            + _wanting(real, there, max(wanted, 6), repeats)
         )
     return wanted
+
+
+def _wanting(real: int, there: int | None, least: int, repeats: int) -> str:
+    """What it takes to make sets of so many pictures, and what to do."""
+    drawn = "" if there is None else f", and all {repeats} sets {least * repeats} drawn ones"
+    mend = "Take more pictures" if least == 6 else "Lower count, or take more pictures"
+    if there is not None and 2 * least <= there < least * repeats:
+        mend += ", or lower repeats (--repeats)"
+    return f"a set takes 6 or more; of {least}, it takes {2 * least} real ones{drawn}. {mend}."
 
 
 def _drawn(

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from course_utils.data.fit import Fit, Size
 from course_utils.data.folder import load_folder
+from course_utils.data.pixels import DRAWN
 from course_utils.data.tensors import ImageTensors, prepare
 from course_utils.files import spelled_out
 
@@ -130,15 +132,22 @@ def untrained(artist: Drawing) -> Artist:
 
 
 def open_pictures(
-    name: str, given: ImageTensors | str | os.PathLike[str], size: int = 32, channels: int = 3
+    name: str,
+    given: ImageTensors | str | os.PathLike[str],
+    size: Size = 32,
+    channels: int = 3,
+    fit: Fit = "crop",
 ) -> ImageTensors:
     """Pictures that are there already, or those of a folder.
 
     Args:
         name: What they are; for the message.
-        given: The pictures, or a folder of them, with or without a sub-folder for each label.
-        size: Side in pixels to which those of a folder are brought.
+        given: The pictures, or a folder of them, with or without a sub-folder for each label. Of
+            what ``python -m course_utils sample`` has left in a folder, each picture by itself
+            is taken, and not the sheet.
+        size: Side in pixels, or height and width, to which those of a folder are brought.
         channels: Their channels, 1 for grey or 3.
+        fit: What is done with pictures of other proportions.
 
     Returns:
         The pictures; they are never mirrored.
@@ -151,4 +160,6 @@ def open_pictures(
     folder = spelled_out(name, given)
     if not folder.is_dir():
         raise ValueError(f"{name} is {str(folder)!r}, which is no folder that exists.")
-    return prepare(load_folder(folder), size, channels)
+    if (folder / DRAWN).is_file() and (folder / "pictures").is_dir():
+        folder = folder / "pictures"
+    return prepare(load_folder(folder), size, channels, fit=fit)

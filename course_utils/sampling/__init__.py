@@ -5,8 +5,8 @@ one file: `ddpm`, `ddim`, `flow`; `base` is what they share, `diffusion` what th
 For few steps there are `heun`, `dpm_solver` and `unipc`, which share `sigmas`. `guidance` lets
 `labels` count for more, `edit` begins with a picture, `inversion` finds its noise, and `walk` is
 what these and `loop` share. `opening` opens trained networks of anybody's, `pictures` draws with
-them, `film` shows how; `command` does it from the shell. Taught in chapters 02_schedulers,
-05_flowers, 07_guidance and 08_few_steps.
+them from `seeds`, `film` shows how, and `saving` writes all that; `command` does it from the shell.
+Taught in chapters 02_schedulers, 05_flowers, 07_guidance and 08_few_steps.
 """
 
 from course_utils.sampling.base import SamplingScheduler, StepOutput

@@ -66,15 +66,16 @@ def open_network(what: str | os.PathLike[str]) -> Opened:
     """Open a trained network by its name, wherever it lies.
 
     Args:
-        what: A name of the gallery (``"sprites-16"``); or a folder, see `open_folder`, or that of
-            a run with such a folder ``model`` in it (``./name`` for one called as a network of
-            the gallery is); or ``"owner/name"`` on the Hub, which is loaded once.
+        what: A name of the gallery (``"sprites-16"``); or a folder, see `open_folder`
+            (``./name`` for one called as a network of the gallery is); or ``"owner/name"`` on the
+            Hub, which is loaded once.
 
     Returns:
         The network and what lies beside it.
 
     Raises:
-        FileNotFoundError: There is nothing of this name, or no network in it.
+        FileNotFoundError: There is nothing of this name, or no network in it, as in a run that has
+            not come to its end.
         ValueError: The network or the scheduler is of a kind that this cannot open, or weights
             are missing.
         NetworkUnavailableError: The Hub did not give it. Nothing else is loaded instead.
@@ -88,9 +89,9 @@ def open_network(what: str | os.PathLike[str]) -> Opened:
     text = os.fspath(what)
     if text in gallery.names():
         return open_folder(gallery.FOLDER / text)
-    path = spelled_out("the network", what)
+    path = model_of(spelled_out("the network", what))
     if path.is_dir():
-        return open_folder(model_of(path))
+        return open_folder(path)
     if not is_hub_name(text) or path.exists():
         raise FileNotFoundError(
             f"There is no network {text!r}: no folder of this name, and none of the gallery "
@@ -107,8 +108,20 @@ def model_of(folder: Path) -> Path:
 
     Returns:
         The folder ``model`` in it, or itself where there is none.
+
+    Raises:
+        FileNotFoundError: The run has not come to its end, and has made no model.
     """
-    return folder / "model" if (folder / "model" / INDEX).is_file() else folder
+    if (folder / "model" / INDEX).is_file():
+        return folder / "model"
+    run = folder.parent if folder.name == "model" and not folder.exists() else folder
+    if (run / "run.json").is_file():
+        raise FileNotFoundError(
+            f"{run} is a run that has made no model so far: it was stopped, or is still going on. "
+            "Let it come to its end with the command that began it and --resume, or in Python "
+            "with resume=True and save_run."
+        )
+    return folder
 
 
 def name_of(folder: Path) -> str:
@@ -142,23 +155,25 @@ def open_folder(folder: str | os.PathLike[str]) -> Opened:
     """Open a trained network.
 
     Args:
-        folder: What `save_model`, ``python -m course_utils train``, ``save_pretrained`` of a
-            pipeline or of a ``UNet2DModel`` has written, or a network's folder of the gallery.
+        folder: What `save_model`, ``save_pretrained`` of a pipeline or of a ``UNet2DModel`` has
+            written; that of a run of ``python -m course_utils train``, which has such a folder
+            ``model`` in it; or a network's folder of the gallery.
 
     Returns:
         The network and what lay beside it.
 
     Raises:
-        FileNotFoundError: There is no such folder, or no network in it.
+        FileNotFoundError: There is no such folder, or no network in it, as in a run that has not
+            come to its end.
         ValueError: The network or the scheduler is of a kind that this cannot open, or weights
             are missing.
     """
-    path = spelled_out("folder", folder)
+    path = model_of(spelled_out("folder", folder))
     inside = path / "unet" if (path / "unet").is_dir() else path
     if not (inside / "config.json").is_file():
         raise FileNotFoundError(
             f"{path} holds no network: there is no {inside / 'config.json'}. Give the folder that "
-            "save_model or save_pretrained has written; of a run, its folder model."
+            "save_model or save_pretrained has written, or that of a finished run."
         )
     return Opened(
         name=name_of(path),

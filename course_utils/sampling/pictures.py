@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from course_utils.models.gallery import CARD
 from course_utils.noise.process import NoiseScheduler
 from course_utils.sampling.base import SamplingScheduler
 from course_utils.sampling.ddim import quick_scheduler
@@ -107,8 +108,9 @@ def draw_pictures(
     Args:
         opened: The network, as `open_network` gives it.
         seeds: One for each picture.
-        labels: The kinds to draw, by their names or, where they have none, their numbers;
-            ``"none"`` for no label. With several, or with none given, they take turns by seed.
+        labels: The kinds to draw, by their names or, unless they are called by numbers, by their
+            numbers; ``"none"`` for no label. With several, or with none given, they take turns by
+            seed.
         guidance: How much the label counts: 1 for the network as it is, 2 or 3 for clearer kinds.
         num_inference_steps: How often the network looks at each picture.
         solver_name: As `solver` takes it.
@@ -121,7 +123,7 @@ def draw_pictures(
 
     Raises:
         ValueError: The network has no scheduler, no such label or no labels at all, or was never
-            told nothing, so that it cannot be guided.
+            told nothing, so that it cannot be guided; or a label may mean two things.
 
     Example:
         >>> from course_utils.sampling import draw_pictures, open_network
@@ -169,16 +171,29 @@ def _choice(opened: Opened, labels: Sequence[str]) -> list[int]:
         if labels:
             raise ValueError(f"label is {labels[0]!r}, but {opened.name} was taught no labels.")
         return []
-    known = {str(k): k for k in range(classes)} | {n: k for k, n in enumerate(opened.labels)}
-    if opened.no_label is not None:
-        known.setdefault(NOTHING, opened.no_label)
     if not labels:
         return list(range(len(opened.labels) or classes))
+    by_number = not any(name.isdecimal() for name in opened.labels)
+    known = {str(k): k for k in range(classes)} if by_number else {}
+    known |= {name: k for k, name in enumerate(opened.labels)}
+    if opened.no_label is not None:
+        if NOTHING in labels and NOTHING in opened.labels:
+            raise ValueError(_both(opened, by_number))
+        known.setdefault(NOTHING, opened.no_label)
     wrong = [label for label in labels if label not in known]
     if wrong:
         named = ", ".join(opened.labels) or f"the labels 0 to {classes - 1}, which have no names"
         raise ValueError(f"label is {wrong[0]!r}; {opened.name} draws {named}.")
     return [known[label] for label in labels]
+
+
+def _both(opened: Opened, by_number: bool) -> str:
+    """What is said where a kind is called as no label is."""
+    mend = f"Rename it in the {CARD} beside the network."
+    if by_number:
+        mend = f"Give {opened.labels.index(NOTHING)} for the kind, {opened.no_label} for no label."
+    asked = f"label is {NOTHING!r}, which asks for no label"
+    return f"{asked}, and {opened.name} has a kind of that name, too. {mend}"
 
 
 def _no_label(opened: Opened, guidance: float) -> int:

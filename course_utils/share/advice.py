@@ -6,8 +6,9 @@ from statistics import median
 
 from course_utils.data import Look
 from course_utils.data.fit import told_size
+from course_utils.data.folder import alike
 from course_utils.data.mirror import LEAST
-from course_utils.data.summary import named, number
+from course_utils.data.summary import brightest_of, dark_note, deep_values, is_odd, named, number
 from course_utils.screen import shell_line
 from course_utils.training.planning import Plan
 from course_utils.training.recipes import RECIPES
@@ -36,11 +37,15 @@ def told(found: Look) -> list[str]:
     smallest, largest = min(sizes, key=_area), max(sizes, key=_area)
     lies = sum(width > height for width, height in sizes)
     stands = sum(width < height for width, height in sizes)
+    odd = [k for k, size in enumerate(sizes) if is_odd(size)]
     facts = {
         "pictures": f"{len(found.names):,} ({', '.join(f'{n:,} {k}' for k, n in kinds.items())})",
         "sizes": f"{_sized(smallest)} to {_sized(largest)} pixels",
         "shapes": f"{lies:,} wide, {stands:,} high, {len(sizes) - lies - stands:,} square",
         "labels": ", ".join(f"{name} ({count:,})" for name, count in found.by_label.items()),
+        "label notes": "; ".join(found.label_notes),
+        "odd sizes": _listed(found, odd, "very small or very long"),
+        "16 bits": _deep(found),
         "turned": _noted(found, "turned", "by their EXIF data; they are shown upright"),
         "films": _noted(found, "film", "of several frames; the first is taken"),
         "see-through": _noted(found, "clear", "laid on the background"),
@@ -64,25 +69,7 @@ def advice(found: Look, advised: Plan | None) -> list[str]:
     Returns:
         Sentences.
     """
-    counts = found.by_label
-    most, least = max(counts.values()), min(counts.values())
-    thin = [name for name, count in counts.items() if count * THIN <= most]
-    steps = list(to_mend(found))
-    if found.superfluous:
-        names = named(found.names[row] for row in found.superfluous)
-        steps.append(
-            f"Leave out what is there already ({number(len(found.superfluous), 'picture')}: "
-            f"{names}): what is there twice is learned twice."
-        )
-    if found.sideways:
-        steps.append("Look at those that may stand on their side, and turn them.")
-    if thin:
-        steps.append(
-            f"{named(thin)}: {least:,} pictures beside {most:,} of another label. Find more, or "
-            "leave the label out."
-        )
-    if any(kind in found.left_out for kind in (".heic", ".heif")):
-        steps.append("Export the HEIC photographs of your telephone as JPEG.")
+    steps = [*to_mend(found), *_to_better(found)]
     kept = _kept_by_crop(found)
     if found.fit == "crop" and kept < MUCH:
         steps.append(
@@ -98,6 +85,36 @@ def advice(found: Look, advised: Plan | None) -> list[str]:
     if advised is not None:
         steps.append(f"Train: {advised.told}.")
         steps.append(command(found, advised))
+    return steps
+
+
+def _to_better(found: Look) -> list[str]:
+    """What is wrong with the pictures and their labels, though nothing stands in the way."""
+    counts = found.by_label
+    most, least = max(counts.values()), min(counts.values())
+    thin = [name for name, count in counts.items() if count * THIN <= most]
+    dark = dark_note(*brightest_of(found.seen, found.folder))
+    steps = [dark] if dark else []
+    if same := named(map(repr, alike(found.data.names))):
+        steps.append(
+            f"{same} differ in case or spaces alone: put them into one folder if they are one "
+            "label."
+        )
+    if found.superfluous:
+        names = named(found.names[row] for row in found.superfluous)
+        steps.append(
+            f"Leave out what is there already ({number(len(found.superfluous), 'picture')}: "
+            f"{names}): what is there twice is learned twice."
+        )
+    if found.sideways:
+        steps.append("Look at those that may stand on their side, and turn them.")
+    if thin:
+        steps.append(
+            f"{named(thin)}: {least:,} pictures beside {most:,} of another label. Find more, or "
+            "leave the label out."
+        )
+    if any(kind in found.left_out for kind in (".heic", ".heif")):
+        steps.append("Export the HEIC photographs of your phone as JPEG.")
     return steps
 
 
@@ -169,11 +186,17 @@ def _noted(found: Look, note: str, what: str) -> str:
     return _listed(found, [k for k, seen in enumerate(found.seen) if getattr(seen, note)], what)
 
 
+def _deep(found: Look) -> str:
+    """The pictures of more than 8 bits, and their values."""
+    text = _noted(found, "deep", "of 16 bits or more")
+    return text and f"{text}; {deep_values(found.seen)}"
+
+
 def _copies(found: Look) -> str:
     """How often pictures are there more than once."""
     if not found.copies:
         return "none"
-    few = named([" = ".join(found.names[row] for row in group[:3]) for group in found.copies])
+    few = named(named((found.names[row] for row in group), between=" = ") for group in found.copies)
     return f"{number(len(found.copies), 'picture')} more than once: {few}"
 
 

@@ -1,5 +1,6 @@
 """The page that tells a stranger what a model is, how to use it, and what it is not."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from course_utils.share.portable import CODE, carries_code
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard
+
+_LICENCE = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*(\+\+)?")
 
 _TEXT = """---
 {data}
@@ -127,8 +130,8 @@ def model_card(
         A ``huggingface_hub.ModelCard``: metadata for the Hub's search, and the text.
 
     Raises:
-        ValueError: A text is empty, there are no losses, the names are not as many as the
-            classes, or others could not load the network.
+        ValueError: A text is empty, the licence can be none, there are no losses, the names are
+            not as many as the classes, or others could not load the network.
 
     Example:
         >>> from course_utils.models import UNet
@@ -155,7 +158,7 @@ def model_card(
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    told = {"name": name, "subject": subject, "source": source, "licence": licence}
+    told = {"name": name, "subject": subject, "source": source}
     for what, text in told.items():
         if not text.strip():
             raise ValueError(f"{what} is empty; a card without it would leave readers guessing.")
@@ -174,6 +177,7 @@ def model_card(
     with_code = carries_code(model)  # type: ignore[arg-type]  # a network is a module, too
     text = _TEXT.format(
         **told,
+        licence=check_licence(licence),
         data=data.to_yaml(),
         kind="an unconditional" if classes is None else f"a class-conditional ({classes} classes)",
         use=_how_to_use(name, model, noise_scheduler, with_code, class_names),
@@ -189,6 +193,29 @@ def model_card(
         losses="\n".join(_milestones(losses, window)),
     )
     return ModelCard(text)
+
+
+def check_licence(licence: str) -> str:
+    """Refuse what can be no name of a licence on the Hub.
+
+    Args:
+        licence: What was given.
+
+    Returns:
+        The same.
+
+    Raises:
+        ValueError: It is empty, or has other characters than such names have.
+
+    Source:
+        The Hub's list of licences, whose strangest name is ``openrail++``.
+    """
+    if not _LICENCE.fullmatch(licence):
+        raise ValueError(
+            f"licence is {licence!r}, which the Hub calls no licence; use its short name, in small "
+            "letters, such as cc-by-4.0, apache-2.0 or mit, or other."
+        )
+    return licence
 
 
 def _prediction_type(noise_scheduler: NoiseScheduler) -> str:

@@ -13,11 +13,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from course_utils.data.fit import Fit, read_size
 from course_utils.data.pixels import to_pil
 from course_utils.files import spelled_out, write_whole
 from course_utils.metrics import TAUGHT, Judgement, Row, extractor, judge
 from course_utils.metrics.elsewhere import LAYERS
 from course_utils.metrics.sets import open_pictures
+from course_utils.sampling.saving import check_folder
 from course_utils.screen import tell
 from course_utils.share.page import page, picture, pictures, table
 
@@ -31,7 +33,7 @@ class Options:
     """Judge the pictures of a folder against real ones."""
 
     folder: tyro.conf.Positional[str]
-    """The folder of drawn pictures."""
+    """The folder of drawn pictures, such as sample --out has made."""
 
     real: str
     """A folder of real pictures, best none that the network has learned from."""
@@ -43,8 +45,12 @@ class Options:
     """What pictures are compared by; may be given more than once. Without it the pixels, and at
     32 pixels the course's network for all that it draws."""
 
-    image_size: int = 32
-    """Side in pixels to which all pictures are brought."""
+    image_size: str = "32"
+    """Side in pixels to which all pictures are brought, or width x height such as 48x32."""
+
+    fit: Fit = "crop"
+    """What is done with pictures of other proportions. crop keeps the middle, pad keeps all and
+    fills up, squash bends."""
 
     channels: Literal[1, 3] = 3
     """1 for grey pictures, 3 for colour."""
@@ -67,12 +73,14 @@ def main(arguments: Sequence[str]) -> int:
 
     Raises:
         ValueError: A folder has no pictures, or too few, or they do not fit an extractor.
+        FileExistsError: What is to be the output folder is a file.
     """
     options = tyro.cli(Options, prog="python -m course_utils judge", args=list(arguments))
-    size, channels = options.image_size, options.channels
-    drawn = open_pictures("FOLDER", options.folder, size, channels)
-    real = open_pictures("--real", options.real, size, channels)
-    learned = options.learned and open_pictures("--learned", options.learned, size, channels)
+    check_folder("--output", spelled_out("--output", options.output))
+    how = read_size(options.image_size), options.channels, options.fit
+    drawn = open_pictures("FOLDER", options.folder, *how)
+    real = open_pictures("--real", options.real, *how)
+    learned = options.learned and open_pictures("--learned", options.learned, *how)
     eyes = [extractor(name, real if name == "pixels" else None) for name in options.extractor]
     found = judge(drawn, real, eyes=eyes or None, learned=learned or None, repeats=options.repeats)
     tell(found.table())

@@ -5,6 +5,7 @@ network will see it, and what can be trained on it in which time.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -70,15 +71,12 @@ def main(arguments: Sequence[str]) -> int:
 
     Raises:
         ValueError: There is no such folder, or no picture in it that can be read.
+        FileExistsError: The output folder is a file.
     """
     options = tyro.cli(Options, prog="python -m course_utils look", args=list(arguments))
     output = spelled_out("--output", options.output)
     folder = spelled_out("the folder", options.folder)
-    if output.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(
-            f"--output is {output}, which lies in {folder}: the contact sheets would be pictures "
-            "of the set. Choose another folder."
-        )
+    _check_output(output, folder)
     size = None if options.image_size is None else read_size(options.image_size)
     found = look(
         folder,
@@ -96,6 +94,19 @@ def main(arguments: Sequence[str]) -> int:
     for path in write_look(found, advised, output):
         tell(f"written: {path}")
     return 1 if to_mend(found) else 0
+
+
+def _check_output(output: Path, folder: Path) -> None:
+    """Refuse, before anything is measured, to write where that cannot be."""
+    if output.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"--output is {output}, which lies in {folder}: the contact sheets would be pictures "
+            "of the set. Choose another folder."
+        )
+    there = next(path for path in (output, *output.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        which = "which" if there == output else f"and {there}"
+        raise FileExistsError(f"--output is {output}, {which} is a file; name a folder.")
 
 
 def _bar(files: list[Path]) -> Iterable[Path]:

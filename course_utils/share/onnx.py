@@ -18,8 +18,12 @@ from torch import Tensor, nn
 from course_utils.files import spelled_out, write_whole
 from course_utils.models.base import height_and_width
 from course_utils.sampling.opening import open_folder
+from course_utils.sampling.saving import check_folder
 
 FILE = "model.onnx"
+
+PRODUCER = "course-utils"
+"""What a file names as the program that has written it."""
 
 MOST_OFF = 1e-4
 """How far an answer may be off, as a share of the largest number in it. Rounding makes 1e-6."""
@@ -60,7 +64,8 @@ def export(
 
     Args:
         folder: A trained network, see `open_folder`.
-        out: The folder that gets the file; made if it is not there.
+        out: The folder that gets the file; made if it is not there. A file that this has written
+            there before is replaced.
         half: Store the weights in half precision, which halves the file. They are calculated
             with in single precision all the same.
 
@@ -68,6 +73,7 @@ def export(
         What was written, and how far it is off.
 
     Raises:
+        FileExistsError: There is a file in the way that this has not written.
         FileNotFoundError: There is no network in the folder.
         ValueError: The network is of another kind, or its weights are too large for half
             precision.
@@ -84,9 +90,25 @@ def export(
         The ONNX specification, opset 20; ``torch.onnx.export``.
     """
     goal = spelled_out("out", out) / FILE
+    check_folder("out", goal.parent)
+    if goal.exists() and not _ours(goal):
+        raise FileExistsError(
+            f"{goal} is there, and was not written by this command. Choose another folder, or "
+            "delete it. Nothing was written."
+        )
     content, off, rounding = converted(open_folder(folder).model, half)
     write_whole(goal, content)
     return Exported(goal, len(content), off, rounding)
+
+
+def _ours(file: Path) -> bool:
+    """Whether a file is one that `export` has written."""
+    import onnx
+
+    try:
+        return onnx.load(file, load_external_data=False).producer_name == PRODUCER
+    except Exception:  # protobuf raises its own at what is no ONNX
+        return False
 
 
 def converted(model: nn.Module, half: bool = True) -> tuple[bytes, float, float]:
@@ -109,6 +131,7 @@ def converted(model: nn.Module, half: bool = True) -> tuple[bytes, float, float]
         _round_weights(model)
     wanted = _answers(model)
     graph = _graph(model)
+    graph.producer_name = PRODUCER
     if half:
         _store_in_half(graph)
     content = graph.SerializeToString()

@@ -19,13 +19,14 @@ from course_utils.budget import BUDGETS
 from course_utils.data.fit import Fit
 from course_utils.files import spelled_out
 from course_utils.screen import shell_line, tell
+from course_utils.share.card import check_licence
 from course_utils.share.finished import save_run, seconds_to_finish
-from course_utils.share.words import budget_of, is_given, sizes_in_pixels, without_tilde
-from course_utils.share.yours import OF_BUDGET, Yours, are_pictures, plan_of
+from course_utils.share.words import SIZES, budget_of, is_given, without_tilde
+from course_utils.share.yours import KEPT, OF_BUDGET, Yours, are_pictures, plan_of
 from course_utils.training.checkpoints import checkpoints, read_checkpoint
 from course_utils.training.config import TrainingConfig
 from course_utils.training.distributed import first_process
-from course_utils.training.folder import NAMES, RunFolder
+from course_utils.training.folder import RunFolder, keep_apart
 from course_utils.training.planning import Plan
 from course_utils.training.recipes import RECIPES, recipe
 from course_utils.training.task import Recipe
@@ -47,7 +48,7 @@ class SharedOptions:
     """Go on from the checkpoint in this folder."""
 
     licence: str = "other"
-    """The licence that the finished model's card names, as the Hub calls it."""
+    """The licence that the finished model's card names, as the Hub calls it; cc-by-4.0, say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +108,12 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     if arguments and arguments[0] in RECIPES:
         chosen, options = read(arguments)
+        check_licence(options.licence)
         run(_planned(chosen, options), options, began)
     elif arguments and are_pictures(arguments[0]):
         yours, own, given = read_yours(arguments)
-        _keep_apart(given["output_dir"], yours.where)
+        check_licence(own.licence)
+        keep_apart(given["output_dir"], yours.where)
         with _one_speaks(own.settings):
             planned = plan_of(yours, own.budget, own.resume_from or own.resume, given)
         run(planned, own, began)
@@ -136,17 +139,18 @@ def read(arguments: Sequence[str]) -> tuple[Recipe, Options]:
     program = f"python -m course_utils train {name}"
     budget = budget_of(program, rest)  # on which all other defaults depend
     chosen = recipe(name, budget)
-    options = tyro.cli(
-        Options,
-        prog=program,
-        args=sizes_in_pixels(rest),
-        default=Options(budget=budget, settings=chosen.config),
-    )
-    options = replace(
-        options,
-        source=without_tilde("--source", options.source),
-        **_paths(options),
-    )
+    usual = chosen.config.num_warmup_steps
+    # The recipe's warm-up may be longer than the updates that are asked for.
+    clip = is_given("num_steps", rest) and not is_given("num_warmup_steps", rest)
+    defaults = replace(chosen.config, num_warmup_steps=0) if clip else chosen.config
+    default = Options(budget=budget, settings=defaults)
+    with SIZES:
+        options = tyro.cli(Options, prog=program, args=rest, default=default)
+    source = without_tilde("--source", options.source)
+    options = replace(options, source=source, **_paths(options))
+    if clip:
+        fitting = min(usual, options.settings.num_steps)
+        options = replace(options, settings=replace(options.settings, num_warmup_steps=fitting))
     return replace(chosen, config=options.settings), options
 
 
@@ -169,12 +173,9 @@ def read_yours(arguments: Sequence[str]) -> tuple[Yours, YourOptions, dict[str, 
     usual = OF_BUDGET[budget] | {"num_warmup_steps": 0}
     known = {field.name for field in fields(TrainingConfig)}
     defaults = TrainingConfig(**{name: usual[name] for name in usual if name in known})
-    options = tyro.cli(
-        YourOptions,
-        prog=program,
-        args=sizes_in_pixels(rest),
-        default=YourOptions(budget=budget, settings=defaults),
-    )
+    default = YourOptions(budget=budget, settings=defaults)
+    with SIZES:
+        options = tyro.cli(YourOptions, prog=program, args=rest, default=default)
     options = replace(options, **_paths(options))
     yours = Yours(
         where=str(spelled_out("the pictures", where)),
@@ -183,9 +184,11 @@ def read_yours(arguments: Sequence[str]) -> tuple[Yours, YourOptions, dict[str, 
         channels=options.channels,
         mirror={"yes": True, "no": False}.get(options.mirror),
         start=without_tilde("--from", options.start),
+        said=frozenset(name for name in KEPT if is_given(name, rest)),
     )
     given = {name: getattr(options.settings, name) for name in known if is_given(name, rest)}
-    given["output_dir"] = options.settings.output_dir or f"{yours.name}-run"
+    # A name that begins with a dash would be an option of the commands that take the run's folder.
+    given["output_dir"] = options.settings.output_dir or f"{yours.name}-run".lstrip("-")
     return yours, options, given
 
 
@@ -214,10 +217,12 @@ def _list_recipes(arguments: Sequence[str]) -> int:
     )
     text += "\npython -m course_utils train FOLDER --help those for your own."
     if arguments and not asked:
-        text = (
-            f"There is no recipe {arguments[0]!r}, and no such folder or file; what is trained "
-            f"comes first.\n\n{text}"
-        )
+        word = arguments[0]
+        wrong = f"There is no recipe {word!r}, and no such folder or file; what is trained comes"
+        text = f"{wrong} first.\n\n{text}"
+        if word.startswith("-") and Path(word).exists():
+            text = f"{word} is read as an option. To train on what is called so, write: "
+            text += shell_line("train", f"./{word}", "…")
     print(text, file=None if asked else sys.stderr)
     return 0 if asked else 2
 
@@ -229,13 +234,19 @@ def _one_speaks(config: TrainingConfig) -> Any:
 
 def _planned(chosen: Recipe, options: Options) -> Plan:
     """The recipe with its pictures and its network."""
-    if chosen.config.output_dir is None:
-        clash = f" A folder of that name is ./{chosen.name}." if Path(chosen.name).is_dir() else ""
+    name, output_dir = chosen.name, chosen.config.output_dir
+    here = Path(name).resolve()
+    folder = here.is_dir() and (output_dir is None or here != Path(output_dir).resolve())
+    clash = f"{name} is a set of the course's; the folder of that name is ./{name}."
+    if output_dir is None:
         raise ValueError(
-            f"--output-dir is missing: name the folder that is to get the model.{clash}"
+            "--output-dir is missing: name the folder that is to get the model."
+            f"{f' {clash}' if folder else ''}"
         )
-    _keep_apart(chosen.config.output_dir, options.source)
+    keep_apart(output_dir, options.source)
     with _one_speaks(chosen.config):
+        if folder and options.source is None:
+            tell(clash)
         data = chosen.data(options.source)
     return Plan(
         name=chosen.name,
@@ -274,21 +285,3 @@ def run(planned: Plan, options: SharedOptions, began: float) -> None:
         tell(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder.path / 'model'}")
         tell(f"{shell_line('sample', folder.path, '--out', 'FOLDER')} draws with it")
     PartialState().destroy_process_group()
-
-
-def _keep_apart(output_dir: str, source: str | None) -> None:
-    """Refuse to write a run among the pictures it learns from, or to learn from what it writes."""
-    if source is None or not Path(source).exists():
-        return  # a source's name; or a path that does not exist, which loading tells
-    pictures, output = Path(source).resolve(), Path(output_dir).resolve()
-    inside = [name for name in NAMES if pictures.is_relative_to(output / name)]
-    if inside:
-        raise ValueError(
-            f"The pictures in {source} lie where a run in output_dir {output_dir} writes its "
-            f"{inside[0]}. Choose another output_dir."
-        )
-    if output.is_relative_to(pictures):
-        raise ValueError(
-            f"output_dir {output_dir} lies in {source}, so that the next run would learn from "
-            f"the sample grids of this one. Choose another output_dir."
-        )

@@ -21,7 +21,8 @@ from PIL import Image
 
 from course_utils.files import spelled_out, write_whole
 from course_utils.models.base import height_and_width
-from course_utils.sampling.opening import Opened, open_folder
+from course_utils.sampling.opening import Opened, model_of, open_folder
+from course_utils.sampling.saving import check_folder
 from course_utils.share.onnx import FILE, converted
 from course_utils.share.runtime import FILES, LICENCE, SCRIPTS, runtime, sizes
 
@@ -103,11 +104,12 @@ def drawable(
         FileNotFoundError: There is no network in the folder.
         ValueError: A page cannot draw with it; the message says why.
     """
-    opened = open_folder(folder)
+    path = model_of(spelled_out("folder", folder))
+    opened = open_folder(path)
     named, no_label = _labels(opened, labels)
     _check(opened)
     content = converted(opened.model, half)[0] if known is None else known
-    return Drawable(opened, content, named, no_label, _paper(spelled_out("folder", folder)))
+    return Drawable(opened, content, named, no_label, _paper(path))
 
 
 def _labels(opened: Opened, given: Sequence[str] | None) -> tuple[tuple[str, ...], int | None]:
@@ -233,7 +235,7 @@ def export_page(
     goal = _own(spelled_out("out", out))
     network = drawable(folder, labels=labels, half=half)
     write_parts(goal / PARTS, [network])
-    samples = spelled_out("folder", folder) / "samples.png"
+    samples = model_of(spelled_out("folder", folder)) / "samples.png"
     if samples.is_file():
         shutil.copyfile(samples, goal / "samples.png")
     write_whole(goal / "index.html", _page(network, samples.is_file()).encode())
@@ -242,11 +244,10 @@ def export_page(
 
 def _own(goal: Path) -> Path:
     """Refuse to write among files that this has not written; an older page is replaced."""
+    check_folder("out", goal)
     ours = {"index.html", "samples.png", PARTS}
     there = {path.name for path in goal.iterdir()} if goal.is_dir() else set()
     made_here = (goal / PARTS / "networks.js").is_file()
-    if goal.exists() and not goal.is_dir():
-        raise FileExistsError(f"{goal} is a file; choose another folder. Nothing was written.")
     if there & ours and not made_here:
         raise FileExistsError(
             f"{goal} holds {', '.join(sorted(there & ours))}, and is no page of this kind: writing "

@@ -4,8 +4,10 @@ import argparse
 import re
 from collections.abc import Sequence
 
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
 from course_utils.budget import BUDGETS, current_budget
-from course_utils.data.fit import check_size, read_size
+from course_utils.data.fit import Size, check_size, read_size, told_size
 from course_utils.files import spelled_out
 
 
@@ -39,27 +41,32 @@ def is_given(name: str, words: Sequence[str]) -> bool:
     return any(re.fullmatch(ways, word.replace("_", "-"), re.DOTALL) for word in words)
 
 
-def sizes_in_pixels(words: Sequence[str]) -> list[str]:
-    """Turn a size such as ``48x32`` into height and width, in which tensors count.
+SIZES = ConstructorRegistry()
+"""How tyro understands a size: as one side or ``48x32``, where tensors count height and width."""
 
-    Args:
-        words: The options.
 
-    Returns:
-        The options, understood by tyro.
-    """
-    found: list[str] = []
-    for word in words:
-        option, _, value = word.partition("=")
-        if option == "--image-size" and value:
-            found.append(option)
-            word = value
-        if found and found[-1] == "--image-size" and re.fullmatch(r"\d+[xX×]\d+", word):
-            height, width = check_size("--image-size", read_size(word))
-            found += [str(height), str(width)] if height != width else [str(height)]
-        else:
-            found.append(word)
-    return found
+@SIZES.primitive_rule
+def _as_size(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Size | None] | None:
+    """The rule for an option that takes a size, and none for others."""
+    if kind.type != Size | None:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",  # so that "48 32" is refused as a size, and not as something else
+        metavar="SIDE|WIDTHxHEIGHT",
+        instance_from_str=_size_of,
+        is_instance=lambda size: size is None or isinstance(size, (int, tuple)),
+        str_from_instance=lambda size: [str(size) if size is None else told_size(size)],
+    )
+
+
+def _size_of(words: Sequence[str]) -> Size | None:
+    """The size that the words after an option say, or None if they say so."""
+    text = " ".join(words)
+    if text == "None":
+        return None
+    size = read_size(text)
+    check_size("it", size)
+    return size
 
 
 def without_tilde(option: str, path: str | None) -> str | None:

@@ -35,8 +35,8 @@ class TrainingConfig:
     and num_steps is a first guess. None for just so many updates."""
 
     image_size: int | tuple[int, int] | None = setting(None, at_least=1)
-    """Side of the pictures in pixels, or height and width, to have others refused; None takes
-    what was prepared."""
+    """Size of the pictures in pixels, where others are refused; the side of a square, or height
+    and width. In the shell one side, or WIDTHxHEIGHT. None takes it from the pictures."""
 
     batch_size: int = setting(64, at_least=1)
     """Pictures an update learns from, over all processes together; 64 keeps a CPU busy."""

@@ -76,7 +76,10 @@ def _check_labels(num_classes: int | None, data: ImageTensors, label_dropout: fl
     """Refuse labels that the network has no class for, the class for "no label" included."""
     if num_classes is None:
         if label_dropout > 0:
-            raise ValueError(f"label_dropout is {label_dropout}, but the network has no classes.")
+            raise ValueError(
+                f"label_dropout is {label_dropout}, but the network has no classes: leave it at "
+                "0, or take pictures with more than one label."
+            )
         return
     smallest, largest = int(data.labels.min()), int(data.labels.max())
     if smallest < 0:

@@ -215,6 +215,32 @@ def _remove_empty(folder: Path, top: Path) -> None:
         folder = folder.parent
 
 
+def keep_apart(output_dir: str, source: str | None) -> None:
+    """Refuse to write a run among the pictures it learns from, or to learn from what it writes.
+
+    Args:
+        output_dir: The run's folder; need not exist.
+        source: Where the pictures are, or None.
+
+    Raises:
+        ValueError: The one lies in the other.
+    """
+    if source is None or not Path(source).exists():
+        return  # a source's name; or a path that does not exist, which loading tells
+    pictures, output = Path(source).resolve(), Path(output_dir).resolve()
+    inside = [name for name in NAMES if pictures.is_relative_to(output / name)]
+    if inside:
+        raise ValueError(
+            f"The pictures in {source} lie where a run in output_dir {output_dir} writes its "
+            f"{inside[0]}. Choose another output_dir."
+        )
+    if output.is_relative_to(pictures):
+        raise ValueError(
+            f"output_dir {output_dir} lies in {source}, so that the next run would learn from "
+            f"the sample grids of this one. Choose another output_dir."
+        )
+
+
 def probe_folder(folder: Path, size: int) -> None:
     """Make sure, before anything is trained, that a folder can be written and has room.
 

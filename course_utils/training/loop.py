@@ -6,9 +6,10 @@ exactly, and goes on exactly from a checkpoint.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,6 +40,7 @@ def train(
     resume: bool | str | Path = False,
     elsewhere: float = 0.0,
     until: int | None = None,
+    notes: Mapping[str, Any] | None = None,
 ) -> TrainingRun:
     """Train a network to see the noise in a picture.
 
@@ -55,6 +57,8 @@ def train(
         until: Stop after this update, though the plan is for ``config.num_steps``: the beginning
             of the longer run, to the bit. In an output folder it leaves a checkpoint to go on
             from. None for the whole run.
+        notes: What else the checkpoints are to keep of how the run was begun, in values that JSON
+            knows; None for nothing, or for what the checkpoint that is gone on from has.
 
     Returns:
         A `TrainingRun`: the network, a copy with averaged weights, and every loss.
@@ -93,7 +97,7 @@ def train(
         raise ValueError(f"until is {until}; the run has {config.num_steps} updates (num_steps).")
     output = None
     if config.output_dir is not None:
-        output = Output(config, model, noise_scheduler, data, resume)
+        output = Output(config, model, noise_scheduler, data, resume, notes)
     elif resume:
         raise ValueError(f"resume is {resume!r}, but output_dir is None: nothing was kept.")
     remember_less(model, config)

@@ -21,6 +21,8 @@ from course_utils.noise.process import NoiseScheduler
 from course_utils.threads import choose_threads
 from course_utils.training.config import TrainingConfig
 from course_utils.training.distributed import start_accelerator
+from course_utils.training.fingerprint import made_of
+from course_utils.training.fitting import check_fit
 from course_utils.training.loop import train, update
 from course_utils.training.memory import remember_less, settings_that_fit
 from course_utils.training.proven import (
@@ -53,6 +55,7 @@ class Plan:
         noise_scheduler: What it is trained with.
         data: The pictures, mirrored in batches or not.
         seconds: What an update takes on this machine, where that was measured.
+        notes: What its checkpoints keep of how it was begun; see `course_utils.training.train`.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Plan:
     noise_scheduler: NoiseScheduler
     data: ImageTensors
     seconds: float | None = None
+    notes: Mapping[str, Any] | None = None
 
     def train(
         self, resume: bool | str | Path = False, progress: bool = True, elsewhere: float = 0.0
@@ -76,7 +80,8 @@ class Plan:
             What `course_utils.training.train` returns.
         """
         made = (self.config, self.model, self.noise_scheduler, self.data)
-        return train(*made, progress=progress, resume=resume, elsewhere=elsewhere)
+        options: dict[str, Any] = {"resume": resume, "elsewhere": elsewhere, "notes": self.notes}
+        return train(*made, progress=progress, **options)
 
     @property
     def told(self) -> str:
@@ -91,8 +96,8 @@ class Plan:
         if self.seconds is not None:
             steps += f", {self.seconds:.2g} s each"
         return (
-            f"{self.name}: {count:,} pictures{kinds}, {width}x{height}, {channels} channels"
-            f"{mirror}; a network of {parameters:,} parameters; {steps}"
+            f"{self.name}: {count:,} pictures{kinds}, {width}x{height}, {channels} channel"
+            f"{'s' * (channels != 1)}{mirror}; a network of {parameters:,} parameters; {steps}"
         )
 
 
@@ -146,10 +151,14 @@ def plan(
 
     def make(wide: int) -> Plan:
         if start is not None:
-            return _begun(start, name, config, data)
-        # Wider layers want smaller steps; a rate that is given stays as it is.
-        rate = config.learning_rate * (1 if "learning_rate" in settings else min(1, USUAL / wide))
-        return _fresh(name, replace(config, learning_rate=rate), data, wide)
+            made = _begun(start, name, config, data, settings)
+        else:
+            # Wider layers want smaller steps; a rate that is given stays as it is.
+            less = 1 if "learning_rate" in settings else min(1, USUAL / wide)
+            slower = replace(config, learning_rate=config.learning_rate * less)
+            made = _fresh(name, slower, data, wide)
+        check_fit(made.model, data, made.config)  # before any update is timed
+        return made
 
     chosen = make(width or USUAL)
     if minutes is not None:
@@ -182,25 +191,11 @@ def plan_again(name: str, about: Mapping[str, Any], data: ImageTensors, **settin
     return Plan(
         name=name,
         config=TrainingConfig(**(config | settings)),
-        model=_made_of(about["network"]),
-        noise_scheduler=_made_of(about["noise_scheduler"]),
+        model=made_of(about["network"]),
+        noise_scheduler=made_of(about["noise_scheduler"]),
         data=replace(data, flip=about["data"].endswith("flip=True")),
+        notes=about.get("notes"),
     )
-
-
-def _made_of(described: Mapping[str, Any]) -> Any:
-    """A network or scheduler from its class and its settings."""
-    import diffusers
-
-    from course_utils import models, sampling
-
-    module, _, kind = described["class"].rpartition(".")
-    home: Any = {"diffusers": diffusers, "models": models, "sampling": sampling}.get(
-        module.removeprefix("course_utils.").partition(".")[0]
-    )
-    if not hasattr(home, kind):
-        raise ValueError(f"The run was made with a {described['class']}, which is not known here.")
-    return getattr(home, kind).from_config(described["config"])
 
 
 def _fresh(name: str, config: TrainingConfig, data: ImageTensors, width: int) -> Plan:
@@ -222,7 +217,13 @@ def _fresh(name: str, config: TrainingConfig, data: ImageTensors, width: int) ->
     )
 
 
-def _begun(start: "Opened", name: str, config: TrainingConfig, data: ImageTensors) -> Plan:
+def _begun(
+    start: "Opened",
+    name: str,
+    config: TrainingConfig,
+    data: ImageTensors,
+    given: Mapping[str, Any],
+) -> Plan:
     """A network that has learned something else."""
     if start.noise_scheduler is None:
         raise ValueError(
@@ -230,10 +231,11 @@ def _begun(start: "Opened", name: str, config: TrainingConfig, data: ImageTensor
             "Save both, as save_model does."
         )
     model = started(start, data)
-    dropout = 0.1 if model.config.num_class_embeds else 0.0
+    if "label_dropout" not in given:
+        config = replace(config, label_dropout=0.1 if model.config.num_class_embeds else 0.0)
     return Plan(
         name=name,
-        config=replace(config, label_dropout=dropout),
+        config=config,
         model=model,
         noise_scheduler=start.noise_scheduler,
         data=data,

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from course_utils.data.fit import told_size
 from course_utils.data.tensors import ImageTensors
 from course_utils.training.config import TrainingConfig
 from course_utils.training.recipes import plain_blocks
@@ -20,6 +21,9 @@ USUAL = 32
 
 FEW, MANY = 1_500, 4_000
 """Where fewer updates fit in, the network becomes narrower; wider only while so many fit in."""
+
+_LOWEST = 14
+"""Pixels that the shorter side of the lowest level may have."""
 
 GRIDS = 8
 """Sample grids, and checkpoints, on the way."""
@@ -92,18 +96,34 @@ def proven_network(height: int, width: int, channels: int) -> dict[str, Any]:
     Raises:
         ValueError: The size cannot be halved often enough, and another one is named.
     """
-    whole = min(height, width)
-    halvings = 0
-    while height % 2 == width % 2 == 0 and min(height, width) >= 8:
-        height, width, halvings = height // 2, width // 2, halvings + 1
-    if min(height, width) > 14:
-        step = 2 ** (halvings + 1)
-        while step * 14 < whole:
+    halvings = _halvings(height, width)
+    least = min(height, width) >> halvings
+    if least > _LOWEST:
+        near, step = (height, width), 1
+        while min(near) / step > _LOWEST:
             step *= 2
+            near = _multiple(height, step), _multiple(width, step)
+        what, take = f"A side of {height}", f"a multiple of {step}"
+        still = f"halved as often as it can be, it is still {least}"
+        if height != width:
+            what, take = f"A size of {told_size((height, width))}", f"multiples of {step}"
+            still = f"halved as often as both sides can be, its shorter one is still {least}"
         raise ValueError(
-            f"A side of {whole} pixels cannot be: halved as often as it can be, it is still "
-            f"{min(height, width)}, too many for a network to see the whole. Take a multiple of "
-            f"{step}, such as {max(1, round(whole / step)) * step}."
+            f"{what} pixels cannot be: {still}, too many for a network to see the whole. Take "
+            f"{take}, such as {told_size(near)}."
         )
     widths = tuple(channels * min(k, 3) for k in range(1, halvings + 2))
     return plain_blocks(widths, 1, groups=8)
+
+
+def _halvings(height: int, width: int) -> int:
+    """How often a size can be halved until its shorter side has 4 to 7 pixels, or is odd."""
+    count = 0
+    while height % 2 == width % 2 == 0 and min(height, width) >= 8:
+        height, width, count = height // 2, width // 2, count + 1
+    return count
+
+
+def _multiple(side: int, step: int) -> int:
+    """The multiple of a step that is nearest to a side, once the step at least."""
+    return max(1, round(side / step)) * step

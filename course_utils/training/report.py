@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from course_utils.training.checkpoints import (
     write_checkpoint,
 )
 from course_utils.training.config import TrainingConfig, check_same_run
-from course_utils.training.fingerprint import fingerprint
+from course_utils.training.fingerprint import check_same_pictures, fingerprint
 from course_utils.training.folder import NAMES, RunFolder, probe_folder
 from course_utils.training.grids import draw_samples
 from course_utils.training.judging import OnTheWay
@@ -46,6 +46,7 @@ class Output:
         noise_scheduler: As for `train`.
         data: The pictures.
         resume: As for `train`.
+        notes: As for `train`.
 
     Raises:
         ModuleNotFoundError: The tracker is not installed.
@@ -58,13 +59,15 @@ class Output:
         noise_scheduler: NoiseScheduler,
         data: ImageTensors,
         resume: bool | str | Path,
+        notes: Mapping[str, Any] | None = None,
     ) -> None:
         assert config.output_dir is not None
         self.config, self.noise_scheduler = config, noise_scheduler
         self.folder = RunFolder(config.output_dir)
         self.checkpoints = self.folder.path / "checkpoints"
         self.accelerator_options = tracking.tracker_options(config, self.folder.path)
-        self.about = fingerprint(model, noise_scheduler, data)
+        self.about = fingerprint(model, noise_scheduler, data) | {"pictures": len(data)}
+        self.notes = notes
         self.resume = resume if isinstance(resume, bool) else spelled_out("resume", resume)
         self.start: Path | None = None
         self.written: Path | None = None
@@ -101,6 +104,7 @@ class Output:
             if self.start is not None:
                 before, tensors = read_checkpoint(self.start)
                 self._check_same(before)
+                self.notes = before.get("notes") if self.notes is None else self.notes
                 if "pace" in before:
                     state.pace = Pace.kept(before["pace"])
                 try:
@@ -132,11 +136,13 @@ class Output:
             return start
         kept = found[-1].name if found else "the model" if self.folder.has("model") else None
         if kept is not None and not self.config.overwrite_output_dir:
-            go_on = "" if start or not found else "Go on from it (resume=True, --resume), or "
+            other = "choose another folder"
+            if not start and found:
+                other = f"go on from it (resume=True, --resume), or {other}"
             raise FileExistsError(
                 f"output_dir {self.folder.path} holds {kept} of an earlier run, which a run "
-                f"{f'from {start}' if start else 'from the beginning'} would write over. {go_on}"
-                f"choose another folder, or throw it away (overwrite_output_dir=True, "
+                f"{f'from {start}' if start else 'from the beginning'} would write over. "
+                f"{other[0].upper()}{other[1:]}, or throw it away (overwrite_output_dir=True, "
                 f"--overwrite-output-dir)."
             )
         return start
@@ -144,12 +150,13 @@ class Output:
     def _check_same(self, before: dict[str, Any]) -> None:
         """Refuse a checkpoint of other settings, another network, scheduler or pictures."""
         check_same_run(before.get("config", {}), self.config)
-        for name in ("network", "noise_scheduler", "data"):
+        for name in ("network", "noise_scheduler"):
             if before.get(name) != self.about[name]:
                 raise ValueError(
                     f"{self.start} belongs to a run with another {name}: "
                     f"{before.get(name)} then, {self.about[name]} now."
                 )
+        check_same_pictures(self.start, before, self.about["data"], self.about["pictures"])
 
     def _make_room(self, state: TrainingState) -> None:
         """Clear away what is not gone on from, and say where the run begins."""
@@ -189,6 +196,7 @@ class Output:
         """
         about = {"step": state.step, "seconds": self.seconds(), "machine": machine()}
         about |= {"config": asdict(self.config), "pace": state.pace.as_dict()} | self.about
+        about["notes"] = dict(self.notes or {})
         keep = self.config.keep_checkpoints
         try:
             self.folder.note(*checkpoint_files(self.checkpoints, state.step))

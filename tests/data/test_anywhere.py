@@ -83,6 +83,25 @@ def test_what_is_nowhere_is_told_with_what_there_could_be(tmp_path, monkeypatch,
     assert str(tmp_path) in told
 
 
+def test_a_mistyped_path_is_told_beside_what_the_hub_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    told = refusal(lambda: load_tensors("my/pics", 16), DataUnavailableError)
+    assert told.startswith(
+        f"There is no folder or file {tmp_path / 'my' / 'pics'}, and 'my/pics' could not be loaded "
+        "from the Hugging Face Hub: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("a.zip", "Unpack it, and give"), ("a.png", "Give the folder that it lies")]
+)
+def test_another_kind_of_file_is_told_with_what_to_do(tmp_path, name, says):
+    (tmp_path / name).touch()
+    told = refusal(lambda: load_tensors(tmp_path / name, 16))
+    assert f"{tmp_path / name}. It is another kind of file. {says}" in told
+
+
 def test_arrays_of_many_channels_keep_them_all(tmp_path, capsys):
     many = np.random.default_rng(0).integers(0, 256, (6, 20, 30, 5), dtype=np.uint8)
     np.save(tmp_path / "maps.npy", many)

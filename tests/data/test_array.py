@@ -1,11 +1,13 @@
 """An array of pictures is loaded with its labels, or refused with lines that mend it."""
 
+import pickle
 import warnings
 
 import numpy as np
 import pytest
 
 from course_utils.data import draw_many, load_images
+from course_utils.data.array import read_arrays
 from tests.refusals import refusal
 
 RANDOM = np.random.default_rng(0)
@@ -134,6 +136,8 @@ def test_advice_lays_see_through_parts_on_white(tmp_path):
         (np.zeros((3, 16, 16, 5), np.uint8), "Bring the axes"),
         (np.zeros((3, 16, 16, 16), np.uint8), "Bring the axes"),
         (np.zeros(7, np.uint8), "Bring the axes"),
+        (np.uint8(3), "This is a single number: save the array of the pictures."),
+        (np.zeros((), bool), "This is a single number"),
         (np.full((3, 16, 16, 3), np.nan), "NaN or infinite"),
         (np.array([0.0, np.inf]), "NaN or infinite"),
         (np.zeros((0, 16, 16, 3), np.uint8), "no pictures"),
@@ -193,6 +197,59 @@ def test_layouts_at_their_bounds(tmp_path, shape, told):
         load(tmp_path, np.full(shape, 200, np.uint8))
 
 
+@pytest.mark.parametrize(
+    ("shape", "channels_last"),
+    [
+        ((20, 3, 16, 16), (20, 16, 16, 3)),
+        ((20, 1, 16, 16), (20, 16, 16)),
+        ((20, 3, 8, 12), (20, 8, 12, 3)),
+        ((20, 4, 5, 5), (20, 5, 5, 4)),
+        ((20, 16, 8, 8), (20, 8, 8, 16)),
+        ((20, 5, 40, 40), (20, 40, 40, 5)),
+    ],
+)
+def test_pictures_in_pytorchs_order_are_refused_though_their_width_could_be_channels(
+    tmp_path, shape, channels_last
+):
+    array = RANDOM.integers(0, 256, shape, dtype=np.uint8)
+    np.save(tmp_path / "mine.npy", array)
+    told = refusal(lambda: read_arrays(tmp_path / "mine.npy"))
+    step = told.partition("save them anew:\n")[2].splitlines()[0].strip()
+    assert step == "pictures = pictures.transpose(0, 2, 3, 1)  # channels last"
+    np.save(tmp_path / "mine.npy", array.transpose(0, 2, 3, 1))
+    assert read_arrays(tmp_path / "mine.npy").pictures.shape == channels_last
+
+
+@pytest.mark.parametrize("shape", [(48, 64, 5), (64, 16, 4), (64, 256, 16), (20, 20, 5)])
+def test_one_picture_of_many_channels_is_no_set_of_grey_ones(tmp_path, shape):
+    np.save(tmp_path / "mine.npy", np.full(shape, 200, np.uint8))
+    told = refusal(lambda: read_arrays(tmp_path / "mine.npy"))
+    assert "    pictures = pictures[None]  # one picture is a set of one" in told
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (5, 4, 4, 16),
+        (9, 6, 12, 5),
+        (9, 12, 12, 12),
+        (9, 5, 12, 16),
+        (9, 17, 16, 16),
+        (9, 12, 4, 4),
+        (9, 5, 5, 16),
+        (1797, 8, 8),
+        (1000, 32, 8),
+        (60, 14, 12),
+        (19, 20, 5),
+        (68, 68, 17),
+        (16, 65, 16),
+    ],
+)
+def test_what_can_be_pictures_as_it_is_stays_so(tmp_path, shape):
+    np.save(tmp_path / "mine.npy", np.full(shape, 200, np.uint8))
+    assert read_arrays(tmp_path / "mine.npy").pictures.shape == shape
+
+
 def test_five_columns_are_a_picture_and_no_channels(tmp_path):
     assert load(tmp_path, np.full((2, 6, 5), 200, np.uint8))[0]["image"].size == (5, 6)
 
@@ -210,6 +267,47 @@ def test_a_link_to_labels_that_are_gone_is_named(tmp_path):
     (tmp_path / "mine_labels.npy").symlink_to(tmp_path / "gone.npy")
     with pytest.raises(ValueError, match=r"mine_labels\.npy cannot be read as an array: .*No such"):
         load(tmp_path, COLOUR)
+
+
+@pytest.mark.parametrize("end", ["npy", "npz"])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            b"nope, 1, 2, 3, 4",
+            "it is no file of NumPy's, as numpy.save writes them; it begins with "
+            "b'nope, 1, 2, 3, 4'.",
+        ),
+        (
+            pickle.dumps([1]),
+            "it is no file of NumPy's, as numpy.save writes them; it begins with "
+            f"{pickle.dumps([1])[:16]!r}.",
+        ),
+        (
+            None,
+            "it holds objects of Python's, which are not loaded. Save numbers, or words as str.",
+        ),
+    ],
+)
+def test_nobody_is_told_to_run_what_is_in_a_file(tmp_path, end, content, says):
+    path = tmp_path / f"pickle.{end}"
+    if content is not None:
+        path.write_bytes(content)
+    elif end == "npy":
+        np.save(path, np.array([{"a": 1}, None]))
+    else:
+        np.savez(path, images=COLOUR, labels=np.array([1, "a", None], object))
+    arrays = "arrays" if end == "npz" else "an array"
+    assert refusal(lambda: read_arrays(path)) == f"{path} cannot be read as {arrays}: {says}"
+
+
+def test_an_array_that_is_called_an_archive_is_told_its_name(tmp_path):
+    path = tmp_path / "mine.npz"
+    with path.open("wb") as file:
+        np.save(file, COLOUR)
+    assert refusal(lambda: read_arrays(path)) == (
+        f"{path} cannot be read as arrays: it is a single array. Give its name the end .npy."
+    )
 
 
 def test_words_may_be_stored_as_bytes(tmp_path):

@@ -88,6 +88,16 @@ def test_sizes_that_cannot_be_are_named():
             check_size("image_size", wrong)
     with pytest.raises(ValueError, match="the width of image_size is 0; use at least 1"):
         check_size("image_size", (8, 0))
+    assert check_size("image_size", (1_024, 1)) == (1_024, 1)
+    for wrong, name in [
+        (1_025, "n"),
+        ((1_025, 8), "the height of n"),
+        ((8, 1_025), "the width of n"),
+    ]:
+        assert refusal(lambda wrong=wrong: check_size("n", wrong)) == (
+            f"{name} is 1025 pixels; use at most 1024. A network computes with all pixels at "
+            "once: on a laptop begin with 32."
+        )
 
 
 def test_fits_and_colours_that_are_none_are_named():

@@ -230,7 +230,12 @@ def test_refusals_to_the_letter(tmp_path):
     (tmp_path / "none" / "a").mkdir(parents=True)
     assert refusal(lambda: load_folder(tmp_path / "none")) == (
         f"{tmp_path / 'none'} holds no pictures, nor do its sub-folders. Files whose names end in "
-        ".jpg, .png or another of Pillow's suffixes count. left out: 1 folder without pictures (a)"
+        ".jpg, .png or another of Pillow's suffixes count: put some into it, or give the folder "
+        "that has them. (left out: 1 folder without pictures (a))"
+    )
+    (tmp_path / "none" / "a" / "1.HEIC").touch()
+    assert "has them; phones store photographs (HEIC); export them as JPEG. (left out: 1" in (
+        refusal(lambda: load_folder(tmp_path / "none"))
     )
     put(tmp_path / "parts", "train/1.png", "test/1.png", "b/1.png", "a.png")
     assert refusal(lambda: load_folder(tmp_path / "parts")) == (

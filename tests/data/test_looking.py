@@ -8,13 +8,15 @@ from PIL.ExifTags import Base
 
 from course_utils.data import draw_many, look
 from course_utils.files import digest
+from course_utils.screen import shell_line
+from tests.refusals import refusal
 
 TURNED = 6  # EXIF: to be turned by a quarter
 
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory):
-    """Butterflies of two sizes, with all that goes wrong with telephones and downloads."""
+    """Butterflies of two sizes, with all that goes wrong with phones and downloads."""
     folder = tmp_path_factory.mktemp("bad") / "mine"
     pictures, _ = draw_many("butterflies", count=44, size=48)
     for k, pixels in enumerate(pictures):
@@ -130,6 +132,46 @@ def test_a_folder_with_nothing_to_be_seen_is_told(tmp_path, torn):
     assert ("a.png: the file is empty" if torn else ".txt") in str(told.value)
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(ValueError, match="is no folder of pictures"):
-        look(tmp_path / "nowhere")
+def test_an_empty_folder_is_told_with_what_to_do(tmp_path):
+    assert refusal(lambda: look(tmp_path)) == (
+        f"{tmp_path} holds no pictures, nor do its sub-folders. Files whose names end in .jpg, "
+        ".png or another of Pillow's suffixes count: put some into it, or give the folder that "
+        "has them. (nothing is in it)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere", ""),
+        ("mine.zip", " It is another kind of file. Unpack it, and give the folder."),
+        ("mine.png", " It is another kind of file. Give the folder that it lies in."),
+    ],
+)
+def test_what_is_no_folder_is_told(tmp_path, name, says):
+    if says:
+        (tmp_path / name).touch()
+    path = tmp_path / name
+    assert refusal(lambda: look(path)) == (
+        f"{path} is no folder of pictures; it was looked for at {path}.{says}"
+    )
+
+
+@pytest.mark.parametrize("name", ["mine.npy", "a mine.NPZ"])
+def test_an_array_is_for_training_alone(tmp_path, name):
+    (tmp_path / name).touch()
+    assert refusal(lambda: look(tmp_path / name)) == (
+        f"{tmp_path / name} is an array, and look wants a folder of pictures. train takes the "
+        f"array as it is: {shell_line('train', tmp_path / name)}"
+    )
+
+
+def test_labels_are_told_as_training_tells_them(tmp_path):
+    for place in ("2024/dog", "2025/dog", "2025/Dog "):
+        (tmp_path / place).mkdir(parents=True)
+        Image.new("RGB", (8, 8), "red").save(tmp_path / place / "a.png")
+    assert look(tmp_path, 8).label_notes == (
+        "differ in case or spaces alone, and are kept apart: 'Dog ', 'dog'",
+        "put together from several folders: dog",
+        "folders above the labels not used: 2024, 2025",
+    )

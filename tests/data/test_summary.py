@@ -27,6 +27,7 @@ def test_a_few_names_are_told_and_the_others_counted():
     assert named(["a", "b", "c", "d\n"]) == "a, b, c and 1 more"
     assert named(map(str, range(1_002)), most=1) == "0 and 1,001 more"
     assert named([]) == ""
+    assert named("abcd", between=" = ") == "a = b = c and 1 more"
 
 
 def test_nouns_follow_their_number():

@@ -129,9 +129,18 @@ def test_what_cannot_be_judged_is_refused(real, others):
     with pytest.raises(ValueError, match="repeats is 1"):
         judge(others, real, repeats=1)
     few = ImageTensors(others.images[:20], others.labels[:20], others.names)
-    with pytest.raises(ValueError, match="4 sets of 5 pictures cannot be made of 800 real and 20"):
+    told = (
+        "4 sets of 5 pictures cannot be made of 800 real and 20.*12 real ones, and all 4 sets 24 "
+    )
+    with pytest.raises(
+        ValueError, match=told + r"drawn ones\. .*or lower repeats \(--repeats\)\.$"
+    ):
         judge(few, real)
-    with pytest.raises(ValueError, match=r"4 sets of 500 .* of 800 real:"):
+    fewer = replace(few, images=few.images[:11], labels=few.labels[:11])
+    with pytest.raises(ValueError, match=r"24 drawn ones\. Take more pictures\.$"):
+        judge(fewer, real)
+    told = r"4 sets of 500 .* of 800 real: .* of 500, it takes 1000 real ones\. Lower count"
+    with pytest.raises(ValueError, match=told):
         judge(gallery.load("sprites-16"), real, count=500)
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from course_utils.__main__ import main
 from course_utils.models import gallery
-from course_utils.sampling.command import read_seeds
+from course_utils.sampling import Opened, draw_pictures
+from course_utils.sampling.seeds import read_seeds
 from tests.conftest import ROOT
 from tests.share.small import saved, small_network
 
@@ -89,7 +90,7 @@ size = sys.argv[sys.argv.index("-s") + 1]
 content = sys.stdin.buffer.read()
 if "{fails}" == "yes":
     sys.exit("Unknown encoder")
-open(sys.argv[-1], "w").write(f"{{size}} {{len(content)}}")
+open(sys.argv[-1], "w").write(f"{{size}} {{len(content)}} {{sys.argv}}")
 """
 
 
@@ -111,11 +112,13 @@ def ffmpeg(tmp_path, monkeypatch):
 def test_where_ffmpeg_is_there_is_a_film_for_telephones(tmp_path, ffmpeg, capsys):
     ffmpeg()
     drawn(tmp_path / "mine", "--seeds", "0-1")
-    size, count = (tmp_path / "mine" / "film.mp4").read_text().split()
+    size, count, _ = (tmp_path / "mine" / "film.mp4").read_text().split(maxsplit=2)
     width, height = map(int, size.split("x"))
     assert (width, height) == Image.open(tmp_path / "mine" / "sheet.png").size
     assert int(count) == (3 + 24) * width * height * 3
     assert "no film.mp4" not in capsys.readouterr().out
+    drawn(tmp_path / "one.mp4", "--seeds", "0")
+    drawn(tmp_path / "one.mp4", "--seeds", "0")  # its own, by the comment that it was given
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the program is a script")
@@ -143,6 +146,34 @@ def test_a_network_of_your_own_without_labels_draws_pictures_that_are_not_square
     assert how["kinds"] == []
 
 
+def kinds_of(names, *labels, classes=3):
+    """What a network with some kinds, and maybe no label, draws from seed 0 for each label."""
+    opened = gallery.load("sprites-16")
+    opened = Opened(
+        "pets", small_network(num_class_embeds=classes), opened.noise_scheduler, names, ""
+    )
+    options = {"num_inference_steps": 1}
+    return [draw_pictures(opened, [0], labels=[label], **options).kinds[0] for label in labels]
+
+
+def test_kinds_called_by_numbers_are_asked_for_by_those_alone():
+    assert kinds_of(("3", "7"), "3", "7", "none") == [0, 1, 2]
+    for label in ("0", "1", "2"):
+        with pytest.raises(ValueError, match=f"^label is '{label}'; pets draws 3, 7.$"):
+            kinds_of(("3", "7"), label)
+    assert kinds_of(("cat", "dog"), "cat", "1", "2", "none") == [0, 1, 2, 2]
+    assert kinds_of((), "0", "2") == [0, 2]
+
+
+def test_a_kind_called_none_does_not_hide_no_label():
+    with pytest.raises(ValueError, match=r"Give 1 for the kind, 2 for no label\.$"):
+        kinds_of(("cat", "none"), "none")
+    assert kinds_of(("cat", "none"), "cat", "1", "2") == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"Rename it in the card\.json"):
+        kinds_of(("7", "none"), "none")
+    assert kinds_of(("cat", "dog", "none"), "none") == [2], "where there is no other"
+
+
 @pytest.mark.parametrize("name", ["ddim", "ddpm", "heun", "dpm", "unipc"])
 def test_every_solver_draws(tmp_path, name):
     assert drawn(tmp_path / "a.png", "--seeds", "0", "--solver", name).std() > 5
@@ -153,7 +184,7 @@ def test_seeds_are_numbers_and_ranges():
     assert read_seeds("3, 7,20-22") == [3, 7, 20, 21, 22]
 
 
-@pytest.mark.parametrize("text", ["", "a", "-1", "3-1", "0-1000", "0-999,5", "1.5"])
+@pytest.mark.parametrize("text", ["", "a", "-1", "3-1", "0-1000", "0-999,1000", "1.5", "3,3"])
 def test_other_seeds_are_refused(text):
     with pytest.raises(ValueError, match="--seeds"):
         read_seeds(text)
@@ -184,7 +215,8 @@ def test_the_readme_draws_with_a_command_that_is_understood(tmp_path):
     text = (ROOT / "README.md").read_text()
     (words,) = re.findall(r"course_utils (sample .+?) --out sprites\.png$", text, re.M)
     out = tmp_path / "sprites.png"
-    assert main([*words.split(), "--steps", "1", "--out", str(out)]) == 0
+    for _ in range(2):  # the second takes the place of the first
+        assert main([*words.split(), "--steps", "1", "--out", str(out)]) == 0
     assert out.stat().st_size > 1000
     for name in re.findall(r"`(\w+-\d+)`", text):
         assert name in gallery.names()

@@ -166,6 +166,19 @@ def test_a_hub_that_does_not_answer_is_told_and_nothing_else_is_loaded(monkeypat
         open_network("a/b")
 
 
+def test_a_run_is_opened_and_one_that_was_stopped_is_told(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text('{"made": []}')
+    for opens in (open_network, open_folder):
+        for what in ("run", "run/model"):  # not the model of somebody called run, on the Hub
+            with pytest.raises(FileNotFoundError, match=r"^run is a run that has .* --resume"):
+                opens(what)
+    shutil.copytree(folder, run / "model")
+    assert open_folder("run").name == open_folder("run/model").name == "run"
+
+
 @pytest.mark.parametrize("name", ["nobody", "./a/b/c", "/no/such", "owner/name/more"])
 def test_a_name_that_is_nothing_is_refused(name):
     with pytest.raises(FileNotFoundError, match=r"There is no network .*sprites-16"):

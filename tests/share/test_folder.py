@@ -90,7 +90,9 @@ def test_the_card_says_what_a_stranger_needs():
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"licence": " "}, "licence is empty"),
+        ({"licence": " "}, "licence is ' ', which the Hub calls no licence"),
+        ({"licence": "CC BY 4.0"}, "licence is 'CC BY 4.0'"),
+        ({"licence": "cc-by-4.0\n"}, "licence is"),
         ({"source": ""}, "source is empty"),
         ({"losses": []}, "losses is empty"),
     ],

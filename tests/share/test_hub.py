@@ -1,6 +1,7 @@
 """Sharing a model: the real client of huggingface_hub against a small Hub on loopback."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -77,6 +78,10 @@ def test_the_command_sends_the_model_of_a_run_under_the_name_of_the_run(hub, tmp
     assert "a model ada/my-run already" in capsys.readouterr().err
     assert main(["push", str(tmp_path / "my-run"), "--name", "ada/other", "--update"]) == 0
     assert "ada/other" in hub.state.repos
+    shutil.rmtree(tmp_path / "my-run" / "model")
+    (tmp_path / "my-run" / "run.json").write_text('{"made": []}')
+    assert main(["push", str(tmp_path / "my-run")]) == 1
+    assert "a run that has made no model so far" in capsys.readouterr().err
 
 
 def test_our_own_network_is_pushed_with_its_code_and_loads_elsewhere(hub, tmp_path, elsewhere):

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 from io import BytesIO
 
 import pytest
@@ -69,17 +70,54 @@ def test_the_pictures_of_the_page_are_those_of_the_folder(folders, tmp_path):
     judged(folders, "others", tmp_path, "--learned", str(folders / "real"))
     page = BeautifulSoup((tmp_path / "judged.html").read_text(encoding="utf-8"), "html.parser")
     stored = {Image.open(p).convert("RGB").tobytes() for p in (folders / "others").iterdir()}
-    for image in page.select(".pairs img[alt=drawn]"):
+    images = page.select(".pictures img[alt=drawn]")
+    assert len(images) == 16
+    for image in images:
         shown = Image.open(BytesIO(base64.b64decode(image["src"].split(",")[1])))
-        assert shown.size == (48, 48)
-        assert shown.resize((16, 16), Image.Resampling.NEAREST).tobytes() in stored
+        assert (shown.size, image["width"]) == ((16, 16), "96")
+        assert shown.tobytes() in stored
     measures = [tr.td.text for tr in page.select("tbody tr:has(td)")]
     assert "copy score" in measures
+
+
+def test_what_sample_has_left_is_judged_by_each_picture_alone(folders, tmp_path, capsys):
+    (tmp_path / "drawn").mkdir()
+    shutil.copytree(folders / "others", tmp_path / "drawn" / "pictures")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "drawn" / "sheet.png")
+    (tmp_path / "drawn" / "drawn.json").write_text('{"seeds": "0-159"}')
+    found = judged(tmp_path, "drawn", tmp_path / "one", "--real", str(folders / "real"))
+    assert found["rows"] == judged(folders, "others", tmp_path / "other")["rows"]
+
+
+def test_pictures_that_are_not_square_and_the_way_they_are_fitted(folders, tmp_path):
+    seen = {}
+    for fit in ("crop", "squash"):
+        words = [str(folders / "others"), "--real", str(folders / "real"), "--repeats", "2"]
+        words += ["--image-size", "16x8", "--fit", fit, "--output", str(tmp_path / fit)]
+        assert main(["judge", *words]) == 0
+        page = (tmp_path / fit / "judged.html").read_text(encoding="utf-8")
+        image = BeautifulSoup(page, "html.parser").select_one(".pictures img[alt=drawn]")
+        seen[fit] = Image.open(BytesIO(base64.b64decode(image["src"].split(",")[1])))
+        assert seen[fit].width == 2 * seen[fit].height
+    assert seen["crop"].tobytes() != seen["squash"].tobytes()
+
+
+def test_a_file_in_place_of_the_output_is_told_before_anything_is_measured(folders, capsys):
+    file = folders / "others" / "000.png"
+    for output in (file, file / "below"):
+        words = [str(folders / "nothing"), "--real", str(folders / "real"), "--output", str(output)]
+        assert main(["judge", *words]) == 1
+        told = capsys.readouterr().err
+        assert f"--output is {output}, " in told
+        assert "name a folder" in told
 
 
 def test_what_cannot_be_is_told_in_a_line(folders, capsys):
     assert main(["judge", str(folders / "others"), "--real", str(folders / "nothing")]) == 1
     assert "--real is" in capsys.readouterr().err
+    words = [str(folders / "others"), "--real", str(folders / "real"), "--image-size", "4x"]
+    assert main(["judge", *words]) == 1
+    assert "The size is '4x'" in capsys.readouterr().err
     assert (
         main(
             [

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -108,6 +109,76 @@ def test_the_report_is_not_written_among_the_pictures(good, capsys):
     assert run(good, good / "looked") == 1
     assert "Choose another folder" in capsys.readouterr().err
     assert not (good / "looked").exists()
+
+
+def test_what_training_would_tell_is_told(tmp_path, capsys):
+    for k, label in enumerate(("Cat", "cat", "cat ")):
+        (tmp_path / "mine" / label).mkdir(parents=True)
+        deep = np.full((16, 16 if k else 1), 4_000 + k, np.uint16)
+        Image.fromarray(deep).save(tmp_path / "mine" / label / "a.png")
+    assert run(tmp_path / "mine", tmp_path / "out", "--image-size", "8") == 0
+    said = capsys.readouterr().out
+    assert (
+        "  label notes  differ in case or spaces alone, and are kept apart: 'Cat', 'cat', 'cat '\n"
+        "  odd sizes    1 very small or very long: Cat/a.png\n"
+        "  16 bits      3 of 16 bits or more: Cat/a.png, cat/a.png, cat /a.png; values 4,000 to "
+        "4,002 of 65,535, divided by 257\n"
+    ) in said
+    advised = said[: said.index("Train:")]
+    assert f"of 16 bits or more in {tmp_path / 'mine'} is 15 of 255. If they should not" in advised
+    assert (
+        "\n'Cat', 'cat', 'cat ' differ in case or spaces alone: put them into one folder if they "
+        "are one label.\n"
+    ) in advised
+
+
+def test_dark_pictures_are_told_and_what_is_as_it_should_be_is_not(tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    for light in (1, 255):
+        for k in range(5):
+            Image.new("L", (16, 16), light).save(tmp_path / "mine" / f"{k}.png")
+        assert run(tmp_path / "mine", tmp_path / "out") == 0
+        said = capsys.readouterr().out
+        assert ("The brightest value of the pictures in" in said) == (light == 1)
+        assert "1 picture more than once: 0.png = 1.png = 2.png and 2 more\n" in said
+        assert not any(words in said for words in ("label notes", "odd sizes", "16 bits  "))
+
+
+@pytest.mark.parametrize("below", ["", "deep/er"])
+def test_a_file_in_the_place_of_the_report_is_told_before_anything_is_measured(
+    good, tmp_path, capsys, monkeypatch, below
+):
+    monkeypatch.setattr("course_utils.share.looked.look", None)
+    (tmp_path / "mk.py").write_text("mine")
+    out = tmp_path / "mk.py" / below
+    assert run(good, out) == 1
+    which = f"and {tmp_path / 'mk.py'}" if below else "which"
+    assert capsys.readouterr().err == (
+        f"FileExistsError: --output is {out}, {which} is a file; name a folder.\n"
+    )
+    assert (tmp_path / "mk.py").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        (KeyboardInterrupt(), 130, "\nStopped.\n"),
+        (KeyboardInterrupt("Stopped after 3."), 130, "\nStopped after 3.\n"),
+        (
+            MemoryError("Unable to allocate 12 GiB"),
+            1,
+            "MemoryError: Unable to allocate 12 GiB\n"
+            "The memory does not suffice: take fewer or smaller pictures.\n",
+        ),
+    ],
+)
+def test_what_ends_a_command_is_told(good, tmp_path, capsys, monkeypatch, raised, code, says):
+    def end(*_, **__):
+        raise raised
+
+    monkeypatch.setattr("course_utils.share.looked.look", end)
+    assert run(good, tmp_path / "out") == code
+    assert capsys.readouterr().err == says
 
 
 def test_a_name_that_is_no_text_is_told(tmp_path, capsys):

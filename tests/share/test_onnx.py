@@ -117,6 +117,27 @@ def test_a_file_that_calculates_something_else_is_not_written(tmp_path, monkeypa
     assert not (tmp_path / "out").exists()
 
 
+def test_the_model_of_a_run_is_written(tmp_path):
+    saved(tmp_path / "run" / "model")
+    assert export(tmp_path / "run", tmp_path / "out", half=False).path.is_file()
+
+
+def test_a_file_of_somebody_elses_is_left_alone_and_ours_is_replaced(tmp_path):
+    folder, goal = saved(tmp_path / "wings"), tmp_path / "out" / "model.onnx"
+    goal.parent.mkdir()
+    for content in (b"mine", onnx.ModelProto(producer_name="pytorch").SerializeToString()):
+        goal.write_bytes(content)
+        with pytest.raises(FileExistsError, match=r"model\.onnx is there, and was not written by"):
+            export(folder, goal.parent)
+        assert goal.read_bytes() == content
+    with pytest.raises(FileExistsError, match=r"out is .*, and .*model\.onnx is a file"):
+        export(folder, goal / "below")
+    goal.write_bytes(onnx.ModelProto(producer_name=ours.PRODUCER).SerializeToString())
+    export(folder, goal.parent, half=False)
+    assert onnx.load(goal).producer_name == ours.PRODUCER
+    assert len(onnx.load(goal).graph.node) > 10
+
+
 def test_weights_too_large_for_half_precision_are_refused_by_name(tmp_path):
     model = small_network()
     model.conv_in.bias.data[0] = 7e4

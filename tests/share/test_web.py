@@ -246,6 +246,15 @@ def test_a_folder_with_something_else_in_it_is_left_alone(folder, tmp_path, caps
     assert [path.name for path in (tmp_path / "site").iterdir()] == ["index.html"]
 
 
+def test_the_page_of_a_run_has_its_name_and_samples_and_a_file_in_the_way_is_told(tmp_path):
+    saved(tmp_path / "run" / "model")
+    export_page(tmp_path / "run", tmp_path / "page", half=False)
+    assert "<h1>run</h1>" in (tmp_path / "page/index.html").read_text(encoding="utf-8")
+    assert (tmp_path / "page/samples.png").is_file()
+    with pytest.raises(FileExistsError, match=r"index\.html is a file; name a folder"):
+        export_page(tmp_path / "run", tmp_path / "page/index.html/below")
+
+
 def test_what_a_page_cannot_draw_with_is_told(folder, tmp_path):
     with pytest.raises(ValueError, match="labels has 2 names, and the network has no classes"):
         drawable(folder, labels=["a", "b"])

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from course_utils.__main__ import main
-from course_utils.share.yours import are_pictures
+from course_utils.share.training import read_yours
+from course_utils.share.yours import Yours, are_pictures
+from course_utils.training.checkpoints import checkpoints, read_checkpoint
 from tests.training.commands import losses
 
 FEW = ("--num-steps", "4", "--eval-inference-steps", "1", "--eval-batch-size", "4")
@@ -83,10 +85,92 @@ def test_a_run_that_was_stopped_goes_on_with_the_plan_it_had(garden, tmp_path, c
     assert losses(parts) == losses(whole)
 
 
-def test_a_run_begins_with_a_network_of_the_gallery(garden, tmp_path):
+@pytest.mark.parametrize(
+    ("option", "value", "begun"),
+    [
+        ("--mirror", "yes", "begun with no"),
+        ("--channels", "1", "begun with 3"),
+        ("--from", "sprites-16", "begun without it"),
+        ("--budget", "overnight", "begun with "),
+        ("--fit", "pad", "begun with crop"),
+        ("--background", "red", "begun with white"),
+    ],
+)
+def test_a_run_goes_on_as_it_was_begun_and_other_words_are_refused(
+    garden, run, capsys, option, value, begun
+):
+    assert trained(garden, run, "--resume", option, value) == 1
+    told = capsys.readouterr().err
+    assert f"{option} is {value}, and the run was {begun}" in told
+    assert "leave it out, or choose another --output-dir" in told
+    last = str(checkpoints(run / "checkpoints")[-1])
+    assert trained(garden, run, "--resume-from", last, option, value) == 1
+    assert "leave it out, or begin a new one without --resume-from" in capsys.readouterr().err
+
+
+def test_what_a_run_was_begun_with_is_kept_and_added_pictures_are_counted(garden, tmp_path, capsys):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    shutil.copytree(garden, pictures)
+    own = ("--fit", "squash", "--background", "red", "--channels", "1", "--mirror", "auto")
+    assert trained(pictures, out, *FEW, *own, "--save-model-steps", "2") == 0
+    for _ in range(2):  # the second goes on from what the first has written
+        shutil.rmtree(out / "checkpoints" / "checkpoint-000004")
+        assert trained(pictures, out, "--resume") == 0
+    assert trained(pictures, out, "--resume", *own) == 0  # the same words once more
+    assert json.loads((out / "model" / "card.json").read_text())["updates"] == 4
+    shutil.copy(pictures / "moss" / "0.png", pictures / "moss" / "more.png")
+    capsys.readouterr()
+    assert trained(pictures, out, "--resume") == 1
+    assert "other pictures. 12 pictures then, 13 now: restore them, or" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_has_not_kept_the_words_refuses_them(garden, run, tmp_path, capsys):
+    old = tmp_path / "checkpoint-000004"
+    shutil.copytree(checkpoints(run / "checkpoints")[-1], old)
+    about = read_checkpoint(old)[0]
+    del about["notes"], about["pictures"]
+    (old / "training.json").write_text(json.dumps(about))
+    words = ("--resume-from", str(old), *FEW)
+    assert trained(garden, tmp_path / "out", *words, "--from", "sprites-16") == 1
+    assert "--from is sprites-16, and the run has not kept what" in capsys.readouterr().err
+    assert trained(garden, tmp_path / "out", *words, "--fit", "pad") == 1
+    assert "12 pictures, some of which have other pixels" in capsys.readouterr().err
+    assert trained(garden, tmp_path / "out", *words, "--fit", "crop", "--mirror", "no") == 0
+
+
+@pytest.mark.parametrize("licence", ["", "CC BY 4.0", "MIT", "cc-by_4.0"])
+@pytest.mark.parametrize("what", ["garden", "digits"])
+def test_a_licence_that_is_none_is_refused_before_anything_is_trained(
+    garden, tmp_path, capsys, what, licence
+):
+    where = str(garden) if what == "garden" else what
+    words = ["train", where, "--output-dir", str(tmp_path / "out"), "--licence", licence]
+    assert main(words) == 1
+    assert f"licence is {licence!r}, which the Hub calls no licence" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_begins_with_a_dash_is_written_otherwise(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("-lead").mkdir()
+    assert main(["train", "-lead"]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "python -m course_utils train ./-lead" in told
+    assert read_yours(["./-lead"])[2]["output_dir"] == "lead-run"
+
+
+@pytest.mark.parametrize(("where", "name"), [("UP.NPY", "UP"), ("a/b.npz", "b"), ("a.b", "a.b")])
+def test_pictures_are_called_after_their_place(where, name):
+    assert Yours(where=where).name == name
+
+
+def test_a_run_begins_with_a_network_of_the_gallery(garden, tmp_path, capsys):
     out = tmp_path / "tuned"
     words = ["train", str(garden), "--output-dir", str(out), *FEW, "--from", "sprites-16"]
     assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "pictures are taken in colour and at 16x16 pixels, as sprites-16 draws its own" in told
     about = json.loads((out / "model" / "unet" / "config.json").read_text())
     assert about["sample_size"] == 16  # that of the network it began with
     assert about["num_class_embeds"] == 3

@@ -1,5 +1,6 @@
 """A run that is killed, starved of disk or misled loses nothing, and goes on to the last bit."""
 
+import dataclasses
 import json
 import os
 import re
@@ -123,14 +124,19 @@ def test_a_folder_with_another_run_is_left_alone_unless_told_otherwise(tmp_path)
     assert (tmp_path / "mine.txt").exists()
 
 
+def relabelled(data):
+    return dataclasses.replace(data, labels=data.labels.flip(0))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"learning_rate": 0.01}, "learning_rate was 0.001 and is 0.01"),
         ({"model": network(act_fn="gelu")}, "another network"),
         ({"scheduler": DDPMScheduler(beta_end=0.01)}, "another noise_scheduler"),
-        ({"data": pictures(51)}, "another data"),
-        ({"data": pictures(flip=False)}, "another data"),
+        ({"data": pictures(51)}, r"other pictures\. \d+ pictures then, 51 now: restore them"),
+        ({"data": pictures(flip=False)}, r"Mirrored at random then, as they are now"),
+        ({"data": relabelled(pictures())}, "or another label than"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, change, says):

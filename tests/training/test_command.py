@@ -77,6 +77,7 @@ def test_help_has_every_setting_with_its_reason_and_the_recipes_own_default(caps
     for field in dataclasses.fields(TrainingConfig):
         assert re.search(rf"--{field.name.replace('_', '-')}[ ,]", shown), field.name
     assert "Updates from one checkpoint to the next, which is what a crash can cost" in shown
+    assert "--image-size SIDE|WIDTHxHEIGHT" in shown
     assert re.search(r"--num-steps INT Optimiser updates .{0,90}\(default: 2800\)", shown)
 
 
@@ -90,6 +91,11 @@ def test_help_has_every_setting_with_its_reason_and_the_recipes_own_default(caps
         (["digits", "--batch-size", "0"], "batch_size is 0; it must be a whole number at least 1"),
         (["digits", "--loss", "rmse"], "Expected one of ('mse', 'l1', 'huber')"),
         (["digits", "--min-snr-gamma", "-1"], "min_snr_gamma is -1.0"),
+        (["digits", "--num-steps", "4", "--num-warmup-steps", "5"], "num_warmup_steps is 5"),
+        (["digits", "--image-size", "abc"], "The size is 'abc'; give the side of a square"),
+        (["digits", "--image-size=32X"], "The size is '32X'; give the side of a square"),
+        (["digits", "--image-size", "48", "32"], "The size is '48 32'; give the side of a square"),
+        (["digits", "--image-size", "0x9"], "The size is '0x9'; give the side of a square"),
     ],
 )
 def test_unknown_options_and_values_are_refused(capsys, tmp_path, options, says):
@@ -150,6 +156,24 @@ def test_options_reach_the_run(tmp_path):
     assert about["config"].items() >= wanted.items()
     kept = dataclasses.asdict(recipe("butterflies", "smoke").config)
     assert about["config"]["learning_rate"] == kept["learning_rate"] == 2e-3
+
+
+def test_a_warm_up_ends_with_the_run_and_a_folder_called_like_the_set_is_told_of(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("digits").mkdir()
+    assert main(["train", "digits", *QUICK, "--num-steps", "1", "--output-dir", "out"]) == 0
+    told = capsys.readouterr().out
+    assert "digits is a set of the course's; the folder of that name is ./digits." in told
+    about, _ = read_checkpoint(Path("out/checkpoints/checkpoint-000001"))
+    assert about["config"]["num_warmup_steps"] == 1
+    assert read(["digits", *QUICK, "--num-steps", "9"])[0].config.num_warmup_steps == 2
+
+
+@pytest.mark.parametrize("words", [["--image-size", "48x32"], ["--image_size=48X32"]])
+def test_a_size_is_width_and_height_in_the_shell(words):
+    assert read(["flowers", *words])[0].config.image_size == (32, 48)
 
 
 def test_a_tilde_is_spelled_out_in_every_path(monkeypatch, tmp_path):

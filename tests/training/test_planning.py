@@ -1,11 +1,14 @@
 """Plans for pictures that nobody has seen: network, batch and updates; where they come from."""
 
 import itertools
+import re
 
 import pytest
 import torch
 
 from course_utils.data import ImageTensors
+from course_utils.data.fit import check_size, read_size
+from course_utils.sampling import open_network
 from course_utils.training import plan, planning
 from course_utils.training.proven import FEW, MANY, USUAL, WIDTHS, proven_network
 from tests.trainer import pictures
@@ -69,6 +72,46 @@ def test_a_side_that_cannot_be_halved_is_told_with_one_that_can(side):
         proven_network(side, side, 32)
     good = int(str(told.value).split()[-1].rstrip("."))
     assert proven_network(good, good, 32)["block_out_channels"]
+
+
+def can_be(height, width):
+    try:
+        return bool(proven_network(height, width, 32))
+    except ValueError:
+        return False
+
+
+def test_of_a_size_that_cannot_be_halved_both_sides_are_told_with_the_nearest_that_can():
+    told = re.escape("A size of 49x32 pixels cannot be") + ".*such as 48x32\\.$"
+    with pytest.raises(ValueError, match=told):
+        proven_network(32, 49, 32)
+    for height, width in itertools.product(range(15, 120, 3), range(15, 120, 5)):
+        if not can_be(height, width):
+            with pytest.raises(ValueError, match="Take") as error:
+                proven_network(height, width, 32)
+            good = read_size(str(error.value).split()[-1].rstrip("."))
+            down, across = check_size("it", good)
+            assert can_be(down, across)
+            assert abs(down - height) <= height / 4
+            assert abs(across - width) <= width / 4
+
+
+def test_labels_are_dropped_as_often_as_is_asked_for_whatever_a_network_begins_with():
+    start, two = open_network("sprites-16"), sized(16, 16)
+    for given in ({}, {"label_dropout": 0.3}, {"label_dropout": 0.0}):
+        chosen = plan(two, None, num_steps=3, mirror=False, start=start, **given)
+        assert chosen.config.label_dropout == given.get("label_dropout", 0.1)
+
+
+def test_labels_that_there_are_not_cannot_be_dropped_and_no_update_is_timed(machine):
+    machine(None)  # no time at all
+    with pytest.raises(ValueError, match=r"label_dropout is 0\.3, but the network has no classes"):
+        plan(sized(16, 16, names=("cat",)), minutes=1, label_dropout=0.3, mirror=False)
+
+
+@pytest.mark.parametrize(("channels", "told"), [(1, ", 1 channel;"), (3, ", 3 channels;")])
+def test_a_plan_counts_its_channels(channels, told):
+    assert told in plan(sized(16, 16, channels), None, num_steps=3, mirror=False).told
 
 
 @pytest.mark.parametrize("seconds", [0.001, 0.01, 0.1, 1.0, 10.0])
