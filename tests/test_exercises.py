@@ -16,8 +16,9 @@ from accelerate import Accelerator
 from PIL import Image, ImageOps
 from torch.nn import functional as F
 
-from course_utils.models import IdealDenoiser, ResidualBlock
+from course_utils.models import IdealDenoiser, ResidualBlock, UNet
 from course_utils.sampling import DDIMScheduler
+from course_utils.training import TrainingConfig
 from tests.test_notebooks import CHAPTERS, cells, text
 
 
@@ -58,12 +59,24 @@ def test_a_chapter_has_an_exercise_from_memory(chapter):
     assert re.search(r"^### Build: from memory, ", told, re.M)
 
 
+@pytest.mark.parametrize("chapter", ["01", "02", "03"])
+def test_what_is_written_from_memory_has_a_cell_before_the_solution(chapter):
+    path = next(path for path in CHAPTERS if path.stem.startswith(chapter))
+    book = cells(path)
+    asked = [k for k, cell in enumerate(book) if text(cell).startswith("### Build: from memory, ")]
+    assert asked
+    for k in asked:
+        place = next(j for j in range(k, len(book)) if book[j]["id"].startswith("solution-"))
+        own = book[place - 1]
+        assert own["id"] == book[place]["id"].replace("solution-", "exercise-") + "-yours"
+        assert re.fullmatch(r"# .*def .*: \.\.\.", text(own))
+
+
 COSINE = diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
-LINEAR = diffusers.DDPMScheduler(num_train_timesteps=200)
 CHAPTER_1 = {
-    "ids": ("exercise-3-check", "exercise-4-check", "exercise-4-judge"),
+    "ids": ("exercise-3-check", "exercise-4-check", "exercise-4-chance", "exercise-4-judge"),
     "better_scheduler": COSINE,
-    "noise_scheduler": LINEAR,
+    "DDPMScheduler": diffusers.DDPMScheduler,
 }
 
 
@@ -122,6 +135,31 @@ def test_chapter_1_takes_six_moves():
 )
 def test_chapter_1_refuses_a_move_that_is_missing_or_wrong(old, new):
     with pytest.raises(AssertionError):
+        chapter_1()["check_step"](made(spoiled(STEP, old, new), "train_step"))
+
+
+LEVELS, NOISE = "torch.randint(count, (len(x0),), device=x0.device)", "torch.randn_like(x0)"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (LEVELS, "torch.randint(200, (len(x0),))", "of 300 levels, by twentieths"),
+        (LEVELS, "torch.randint(count * 9 // 10, (len(x0),))", "of 300 levels, by twentieths"),
+        (LEVELS, "torch.randint(count - 1, (len(x0),))", "of 20 levels, by twentieths"),
+        (LEVELS, "torch.randint(1, count, (len(x0),))", "of 20 levels, by twentieths"),
+        (LEVELS, "(torch.rand(len(x0)) ** 2 * count).long()", "of 300 levels, by twentieths"),
+        (LEVELS, "torch.randint(-1, count, (len(x0),))", "levels end at 299"),
+        (LEVELS, "torch.linspace(0, count - 1, len(x0)).long()", "new levels"),
+        (NOISE, "(torch.manual_seed(0), torch.randn_like(x0))[1]", "new levels"),
+        (NOISE, "torch.randn(x0.shape, generator=torch.Generator().manual_seed(0))", "new noise"),
+        (NOISE, "torch.randn_like(x0[:1]).expand_as(x0)", "new noise"),
+        (NOISE, "(torch.rand_like(x0) - 0.5) * 12 ** 0.5", "0.0% beyond 2"),
+        (NOISE, "(torch.rand_like(x0) - 0.5).sign()", "0.0% beyond 2"),
+    ],
+)
+def test_chapter_1_refuses_a_step_that_leaves_less_to_chance(old, new, says):
+    with pytest.raises(AssertionError, match=says):
         chapter_1()["check_step"](made(spoiled(STEP, old, new), "train_step"))
 
 
@@ -276,6 +314,39 @@ def test_chapter_4_refuses_an_update_that_is_another(old, new):
         chapter_4()["check_update"](made(spoiled(UPDATE, old, new), "update_in_parts"))
 
 
+RATE = functions("04", "solution-4")
+
+
+def check_rate():
+    """The checker, which compares with diffusers' schedule."""
+    plan = diffusers.optimization.get_cosine_schedule_with_warmup
+    steps = made(functions("04", "lr-measure"), "step_sizes", get_cosine_schedule_with_warmup=plan)
+    given = {"step_sizes": steps, "TrainingConfig": TrainingConfig}
+    return run("04", "exercise-4-check", **given)["check_rate"]
+
+
+def test_chapter_4_takes_a_learning_rate_by_hand():
+    check_rate()(made(RATE, "rate_at"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("config.num_steps", "300", "200 updates"),  # each right for one configuration
+        ("config.num_warmup_steps", "60", "200 updates"),
+        ("config.learning_rate", "0.001", "200 updates"),
+        ("peak * step / warmup", "peak * (step + 1) / warmup", "at step 0"),
+        ("- warmup) / (config.num_steps - warmup)", ") / config.num_steps", "at step"),
+        (" / 2", "", "at step"),
+        ("math.pi * u", "math.pi * u / 2", "at step"),
+        ("    return peak * (1", "    peak * (1", "return the step size"),
+    ],
+)
+def test_chapter_4_refuses_a_learning_rate_that_is_another(old, new, says):
+    with pytest.raises(AssertionError, match=says):
+        check_rate()(made(spoiled(RATE, old, new), "rate_at"))
+
+
 def chapter_5(*ids):
     return run("05", *ids, ResidualBlock=ResidualBlock)
 
@@ -321,6 +392,33 @@ def test_chapter_5_refuses_an_attention_that_is_another(old, new):
         chapter_5("exercise-4-check")["check_attend"](made(spoiled(ATTEND, old, new), "attend"))
 
 
+WAY_UP = functions("05", "solution-2")
+
+
+def check_way_up():
+    given = {"UNet": UNet, "image_size": 16}
+    return run("05", "skip-room", "exercise-2-check", **given)["check_way_up"]
+
+
+def test_chapter_5_takes_a_way_up_that_uses_all():
+    check_way_up()(made(WAY_UP, "whole"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("level.grow(level.attention(x))", "level.grow(x)", "another map"),
+        ("skips.pop()", "skips.pop(-2 if len(skips) % 2 == 0 else -1)", "another map"),
+        ("    return x", "    skips.append(x); return x", "never used"),
+        ("    return x", "    return x[..., ::2, ::2]", "it ends at"),
+        ("    return x", "    pass", "return the map"),
+    ],
+)
+def test_chapter_5_refuses_a_way_up_that_is_another(old, new, says):
+    with pytest.raises(AssertionError, match=says):
+        check_way_up()(made(spoiled(WAY_UP, old, new), "whole"))
+
+
 COPIED = functions("09", "solution-3")
 
 
@@ -361,14 +459,21 @@ def test_chapter_9_takes_a_folder_without_traces():
     ("old", "new", "says"),
     [
         ("ImageOps.exif_transpose(picture)", "picture", "does it lie"),
-        ("Image.fromarray(np.asarray(upright)).save(target)", "shutil.copy(file, target)", "says"),
+        (
+            "Image.fromarray(np.asarray(upright)).save(target)",
+            "shutil.copy(file, target)",
+            "no PNG",
+        ),
         (
             "Image.fromarray(np.asarray(upright)).save(target)",
             "Image.fromarray(np.asarray(upright)).save(target, exif=upright.getexif())",
             "still says",
         ),
         (".convert('RGB')", ".convert('L')", "mode L"),
-        ("file.relative_to(source)", "file.name", "not trip/one.png"),
+        ("file.relative_to(source)", "file.name", "made .'a.png', 'b.png'"),
+        ("('.jpg', '.jpeg', '.png')", "('.png',)", "made .'trip/far"),
+        ("ImageOps.exif_transpose(picture)", "picture.rotate(-90, expand=True)", "one.png: .*lie"),
+        (".with_suffix('.png')", "", "'a.jpg'"),
         (".save(target)", ".save(file)", "the original"),
         ("exif_transpose(picture)", "mirror(ImageOps.exif_transpose(picture))", "pixels"),
     ],
@@ -377,3 +482,16 @@ def test_chapter_9_refuses_a_folder_with_traces(old, new, says):
     wrong = made(spoiled(WITHOUT, old, new), "without_traces", shutil=shutil, **GIVEN_9)
     with pytest.raises(AssertionError, match=says):
         check_without()(wrong)
+
+
+def test_chapter_9_refuses_to_turn_every_picture_of_one_kind():
+    def turn_all(source, goal):
+        for file in source.glob("*/*.png"):
+            target = goal / file.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with Image.open(file) as picture:
+                turned = np.rot90(np.asarray(picture), -1)
+            Image.fromarray(turned).save(target)
+
+    with pytest.raises(AssertionError, match=r"made .'trip/one.png'"):
+        check_without()(turn_all)
