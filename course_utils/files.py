@@ -199,3 +199,20 @@ def digest(tensors: "Mapping[str, Tensor]") -> str:
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
+
+
+def check_folder(name: str, folder: Path) -> None:
+    """Refuse a folder that cannot be made, because a file is in the way.
+
+    Args:
+        name: What the folder is given by; for the message.
+        folder: Where something is to be written.
+
+    Raises:
+        FileExistsError: It is a file, or lies in one.
+    """
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if there.is_dir():
+        return
+    which = "which is a file" if there == folder else f"and {there} is a file"
+    raise FileExistsError(f"{name} is {folder}, {which}; name a folder. Nothing was written.")

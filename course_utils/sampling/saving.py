@@ -5,7 +5,6 @@ earlier time is taken away, and only what was drawn here before is.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from course_utils.data.pixels import DRAWN, png, to_pil, to_uint8
 from course_utils.data.plain import picture_suffixes
-from course_utils.files import write_whole
+from course_utils.files import check_folder, write_whole
 from course_utils.sampling.film import MADE_BY, NoFilmError, ffmpeg, gif, mp4, sheet
 from course_utils.sampling.pictures import Drawn
 from course_utils.sampling.seeds import file_of, seeds_in
@@ -44,23 +43,6 @@ def is_file(out: Path) -> bool:
         True for a sheet and for a film.
     """
     return out.suffix.lower() in FILES
-
-
-def check_folder(name: str, folder: Path) -> None:
-    """Refuse a folder that cannot be made, because a file is in the way.
-
-    Args:
-        name: What the folder is given by; for the message.
-        folder: Where something is to be written.
-
-    Raises:
-        FileExistsError: It is a file, or lies in one.
-    """
-    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if there.is_dir():
-        return
-    which = "which is a file" if there == folder else f"and {there} is a file"
-    raise FileExistsError(f"{name} is {folder}, {which}; name a folder. Nothing was written.")
 
 
 def check_out(out: Path, seeds: Sequence[int]) -> None:

@@ -15,11 +15,10 @@ import tyro
 
 from course_utils.data.fit import Fit, read_size
 from course_utils.data.pixels import to_pil
-from course_utils.files import spelled_out, write_whole
+from course_utils.files import check_folder, spelled_out, write_whole
 from course_utils.metrics import TAUGHT, Judgement, Row, extractor, judge
 from course_utils.metrics.elsewhere import LAYERS
 from course_utils.metrics.sets import open_pictures
-from course_utils.sampling.saving import check_folder
 from course_utils.screen import tell
 from course_utils.share.page import page, picture, pictures, table
 

@@ -5,7 +5,6 @@ network will see it, and what can be trained on it in which time.
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from tqdm import tqdm
 from course_utils.data import Look, image_grid, look, to_pil
 from course_utils.data.fit import Fit, read_size, told_size
 from course_utils.data.summary import named
-from course_utils.files import spelled_out, write_whole
+from course_utils.files import check_folder, spelled_out, write_whole
 from course_utils.screen import tell
 from course_utils.share.advice import advice, to_mend, told
 from course_utils.share.page import page, picture, pictures, table
@@ -103,10 +102,7 @@ def _check_output(output: Path, folder: Path) -> None:
             f"--output is {output}, which lies in {folder}: the contact sheets would be pictures "
             "of the set. Choose another folder."
         )
-    there = next(path for path in (output, *output.parents) if os.path.lexists(path))
-    if not there.is_dir():
-        which = "which" if there == output else f"and {there}"
-        raise FileExistsError(f"--output is {output}, {which} is a file; name a folder.")
+    check_folder("--output", output)
 
 
 def _bar(files: list[Path]) -> Iterable[Path]:

@@ -15,10 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_utils.files import spelled_out, write_whole
+from course_utils.files import check_folder, spelled_out, write_whole
 from course_utils.models.base import height_and_width
 from course_utils.sampling.opening import open_folder
-from course_utils.sampling.saving import check_folder
 
 FILE = "model.onnx"
 

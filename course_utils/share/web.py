@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from course_utils.files import spelled_out, write_whole
+from course_utils.files import check_folder, spelled_out, write_whole
 from course_utils.models.base import height_and_width
 from course_utils.sampling.opening import Opened, model_of, open_folder
-from course_utils.sampling.saving import check_folder
 from course_utils.share.onnx import FILE, converted
 from course_utils.share.runtime import FILES, LICENCE, SCRIPTS, runtime, sizes
 

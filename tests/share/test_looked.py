@@ -154,7 +154,8 @@ def test_a_file_in_the_place_of_the_report_is_told_before_anything_is_measured(
     assert run(good, out) == 1
     which = f"and {tmp_path / 'mk.py'}" if below else "which"
     assert capsys.readouterr().err == (
-        f"FileExistsError: --output is {out}, {which} is a file; name a folder.\n"
+        f"FileExistsError: --output is {out}, {which} is a file; name a folder. "
+        "Nothing was written.\n"
     )
     assert (tmp_path / "mk.py").read_text() == "mine"
 
