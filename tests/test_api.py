@@ -1,7 +1,9 @@
 """The pages of the package: what a face offers stands on its page, apart from what is inside."""
 
+import ast
 import importlib
 import inspect
+import itertools
 import re
 
 import pytest
@@ -13,6 +15,7 @@ from tests.conftest import ROOT
 from tests.test_package import FACES, MODULES
 
 FIRST = (ROOT / "book/api.md").read_text()
+PACKAGE = sorted((ROOT / "course_utils").rglob("*.py"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 
 
@@ -83,3 +86,25 @@ def test_your_own_pictures_in_15_lines_runs_with_yours(tmp_path, monkeypatch):
     exec(compile(small, "book/api.md", "exec"), {})
     assert (tmp_path / "mine.png").stat().st_size > 500
     assert (tmp_path / "my-run").is_dir()
+
+
+def _place(path):
+    return str(path.relative_to(ROOT))
+
+
+def constants(path):
+    """The public constants of a module, each with what is written below it."""
+    body = ast.parse(path.read_text()).body
+    for made, below in itertools.pairwise(body):
+        if isinstance(made, ast.Assign | ast.AnnAssign) and isinstance(below, ast.Expr):
+            name = ast.unparse(made.targets[0] if isinstance(made, ast.Assign) else made.target)
+            if not name.startswith("_"):
+                yield name, ast.literal_eval(below.value)
+
+
+@pytest.mark.parametrize("path", [p for p in PACKAGE if not p.stem.startswith("_")], ids=_place)
+def test_no_words_about_a_constant_are_taken_for_its_type(path):
+    """Sphinx takes what stands before a colon for a type, and then finds no such class."""
+    for name, words in constants(path):
+        before = re.sub(r"``.*?``|``.*", "", words.split("\n\n")[0].split("\n")[0])
+        assert ": " not in before, f"{name}: put a comma or a semicolon for the colon in {words!r}"

@@ -22,7 +22,7 @@ Size: TypeAlias = int | tuple[int, int]
 FITS = get_args(Fit)
 
 LARGEST_SIDE = 1_024
-"""No picture is made larger: the networks compute with all of its pixels at once."""
+"""No picture is made larger, since the networks compute with all of its pixels at once."""
 
 
 def check_size(name: str, size: Size | Sequence[int]) -> tuple[int, int]:

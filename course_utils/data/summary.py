@@ -176,7 +176,8 @@ def brightest_of(opened: Sequence[Seen], folder: Path) -> tuple[int, str]:
         folder: Where they lie.
 
     Returns:
-        The value, 0 to 255, and of which pictures: those of 16 bits or more, if there are some.
+        The value, 0 to 255, and of which pictures it is; if there are some of 16 bits or more, of
+        those.
     """
     deep = [picture.brightest for picture in opened if picture.deep]
     if deep:

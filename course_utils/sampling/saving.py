@@ -22,10 +22,10 @@ from course_utils.sampling.seeds import file_of, seeds_in
 from course_utils.screen import tell
 
 FILES = (".png", ".gif", ".mp4")
-"""The single files that can be drawn: a sheet, or a film."""
+"""The single files that can be drawn, a sheet or a film."""
 
 SINGLE = (".png", ".npy")
-"""How a picture by itself is saved: as an array where it has other channels than a screen."""
+"""How a picture by itself is saved; as an array where it has other channels than a screen."""
 
 AROUND = ("sheet.png", "film.gif", "film.mp4")
 """What lies in a folder beside each picture by itself."""

@@ -42,7 +42,7 @@ def is_given(name: str, words: Sequence[str]) -> bool:
 
 
 SIZES = ConstructorRegistry()
-"""How tyro understands a size: as one side or ``48x32``, where tensors count height and width."""
+"""How tyro understands a size, as one side or ``48x32``; tensors count height, then width."""
 
 
 @SIZES.primitive_rule
