@@ -2,16 +2,18 @@
 
 A gallery network's pictures, from the same seeds with each solver and number of network calls,
 judged as in chapter 8: groups of about 70, in the features of the network that names such pictures.
-The numbers are kept beside the network, where the chapter finds them. Then a step of ours and a
-step of diffusers' in turn, behind the same network.
+Each group's distance is kept beside the network, where the chapter finds it. Heun's calls are odd:
+where an even number is asked for, it has one less. Then a step of ours and a step of diffusers' in
+turn, behind the same network.
 
     python -m benchmarks.samplers [NAME …]
 
-Run it from the repository's root. Without a name it takes all of `SCALES`.
+Run it from the repository's root. Without a name it takes all of `NETWORKS`.
 """
 
 import json
 import os
+import statistics
 import sys
 import time
 from typing import Any
@@ -36,25 +38,28 @@ from course_utils.sampling import (
 CALLS = (4, 5, 6, 8, 10, 20, 50)
 GROUPS, ABOUT = 3, 70  # groups, and pictures in each: the same number of every kind
 REAL = 480  # real pictures that each group is compared with
-SCALES = {"sprites-16": (1.0, 2.0), "flowers-32": (1.0,)}
-"""The networks that are measured, each at its guidance scales; above 1 a call costs twice."""
+NETWORKS = ("sprites-16", "flowers-32")
+SCALES = (1.0, 2.0)  # of guidance; above 1 a call costs twice
 
 
 def solvers_of(artist: gallery.Trained) -> dict[str, Any]:
-    """The solvers that are compared, on the levels of this network."""
+    """The solvers that are compared, on this network's levels and on Karras'."""
     levels = {
         **artist.noise_scheduler.config,
         "clip_sample": False,
         "timestep_spacing": "trailing",
     }
     karras = {"use_karras_sigmas": True, "sigma_min": 0.02, "sigma_max": 80.0}
+    multistep, unipc = DPMSolverMultistepScheduler.from_config, UniPCMultistepScheduler.from_config
     return {
         "DDIM": DDIMScheduler.from_config(levels),
-        "Heun": HeunDiscreteScheduler.from_config(levels | karras),
-        "2M": DPMSolverMultistepScheduler.from_config(levels),
-        "3M": DPMSolverMultistepScheduler.from_config(levels | {"solver_order": 3}),
-        "2M Karras": DPMSolverMultistepScheduler.from_config(levels | karras),
-        "UniPC": UniPCMultistepScheduler.from_config(levels),
+        "2M": multistep(levels),
+        "3M": multistep(levels | {"solver_order": 3}),
+        "UniPC": unipc(levels),
+        "DDIM Karras": multistep(levels | karras | {"solver_order": 1}),  # the same step
+        "2M Karras": multistep(levels | karras),
+        "UniPC Karras": unipc(levels | karras),
+        "Heun Karras": HeunDiscreteScheduler.from_config(levels | karras),
     }
 
 
@@ -63,10 +68,15 @@ def in_a_group(artist: gallery.Trained) -> int:
     return round(ABOUT / len(artist.labels)) * len(artist.labels)
 
 
+def calls_of(scheduler: Any, calls: int) -> int:
+    """How many calls there really are: Heun's are odd, since its last step has no second look."""
+    return calls - 1 if scheduler.order == 2 and calls % 2 == 0 else calls
+
+
 def draw(
     artist: gallery.Trained, scheduler: Any, calls: int, guidance_scale: float
 ) -> tuple[Tensor, float]:
-    """Some pictures in so many calls, or one less, and the milliseconds of CPU for each."""
+    """Some pictures in so many calls, and the milliseconds of CPU for each."""
     begin, count = time.process_time(), GROUPS * in_a_group(artist)
     images = sample(
         artist.model,
@@ -81,11 +91,15 @@ def draw(
     return images, 1000 * (time.process_time() - begin) / count
 
 
-def apart(drawn: Tensor, real: Tensor) -> tuple[float, float]:
-    """The mean Fréchet distance of groups of drawn pictures, and its standard error."""
-    distances = torch.tensor([frechet_distance(part, real) for part in drawn.chunk(GROUPS)])
-    mean, error = distances.mean().item(), distances.std().item() / GROUPS**0.5
-    return round(mean, 3), round(error, 3)  # as they are printed
+def apart(drawn: Tensor, real: Tensor) -> list[float]:
+    """The Fréchet distance of each group of drawn pictures."""
+    return [round(frechet_distance(part, real), 3) for part in drawn.chunk(GROUPS)]
+
+
+def told(distances: list[float]) -> str:
+    """Their mean and its standard error."""
+    mean, error = statistics.mean(distances), statistics.stdev(distances) / GROUPS**0.5
+    return f"{mean:.3f} ±{error:6.3f}"
 
 
 def quality(artist: gallery.Trained) -> dict[str, Any]:
@@ -98,17 +112,17 @@ def quality(artist: gallery.Trained) -> dict[str, Any]:
     kept: dict[str, Any] = {"extractor": see.name, "weights": digest(artist.model.state_dict())}
     kept["real"] = apart(aside, real)
     print(f"{artist.name}, {GROUPS} groups of {drawn // GROUPS}, Fréchet distance by {see.name}")
-    print(f"real {what} against others: {kept['real'][0]:.3f} ± {kept['real'][1]:.3f}\n")
-    for scale in SCALES[artist.name]:
+    print(f"real {what} against others: {told(kept['real'])}\n")
+    for scale in SCALES:
         print(f"guidance {scale:g}: distance ± standard error, ms of CPU for a picture")
-        print(f"{'calls':9}" + "".join(f"{n:>20}" for n in CALLS))
+        print(f"{'calls':12}" + "".join(f"{n:>20}" for n in CALLS))
         kept[f"{scale:g}"] = {}
         for name, scheduler in solvers_of(artist).items():
-            line, row = f"{name:9}", {}
+            line, row = f"{name:12}", {}
             for calls in CALLS:
                 images, spent = draw(artist, scheduler, calls, scale)
-                row[calls] = apart(see(images), real)
-                line += f"{row[calls][0]:8.3f} ±{row[calls][1]:6.3f}{spent:4.0f}"
+                row[calls_of(scheduler, calls)] = found = apart(see(images), real)
+                line += f"  {told(found)}{spent:4.0f}"
             kept[f"{scale:g}"][name] = row
             print(line, flush=True)
         print()
@@ -126,7 +140,7 @@ def steps(artist: gallery.Trained) -> None:
         mine, other, ratio = compare(
             ours, theirs, lambda x, t: model(x, t, class_labels=labels).sample, shape, 2
         )
-        print(f"{name:11}{mine:9.2f}{other:9.2f}{ratio:7.3f}", flush=True)
+        print(f"{name:12}{mine:9.2f}{other:9.2f}{ratio:7.3f}", flush=True)
 
 
 def main() -> None:
@@ -134,7 +148,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, diffusers {diffusers.__version__}, one thread of ", end="")
     print(f"{os.cpu_count()}\n")
-    for name in sys.argv[1:] or SCALES:
+    for name in sys.argv[1:] or NETWORKS:
         begin, artist = time.process_time(), gallery.load(name)
         kept = json.dumps(quality(artist), indent=1)
         (gallery.FOLDER / name / gallery.SOLVERS).write_text(kept + "\n", encoding="utf-8")

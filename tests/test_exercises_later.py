@@ -260,14 +260,22 @@ def test_chapter_8_takes_both_multistep_solvers():
         ("(3 * here - before) / 2", "here", "is the old direction used"),
         ("(3 * here - before) / 2", "(here + before) / 2", "is the old direction used"),
         ("before = here\n", "pass\n", "is the old direction used"),
-        ("way = here if", "guess(x, a); way = here if", "120 looks in 20 \\+ 40 steps"),
-        ("(b - a) * way", "(a - b) * way", "does not arrive"),
+        ("way = here if", "guess(x, a); way = here if", "40 looks in 20 steps"),
+        ("(b - a) * way", "(a - b) * way", "the first step is Euler's"),
+        ("before = here\n", "before = here if before is None else before\n", "later steps"),
+        ("return x", "pass", "return the last x"),
     ],
 )
 def test_chapter_8_refuses_an_ipndm_that_is_another(old, new, says):
     source = IPNDM + "\n" if old.endswith("\n") else IPNDM
     with pytest.raises(AssertionError, match=says):
         chapter_8()["check_ipndm"](made(spoiled(source, old, new), "ipndm", **STEPS))
+
+
+def test_chapter_8_knows_ipndm_from_its_own_multistep():
+    chapter = chapter_8()
+    with pytest.raises(AssertionError, match="is the old direction used"):
+        chapter["check_ipndm"](chapter["multistep"])
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ class Trained:
         """How good its pictures are by solver and network calls, as `benchmarks/samplers.py` found.
 
         Empty where that was not measured. Under the guidance scales, ``"1"`` or ``"2"``, stands
-        for each solver and number of calls a Fréchet distance and its standard error; under
-        ``"real"`` what real pictures get.
+        for each solver and number of calls the Fréchet distance of each group of pictures; under
+        ``"real"`` what groups of real pictures get.
         """
         path = FOLDER / self.name / SOLVERS
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
