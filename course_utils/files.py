@@ -14,6 +14,9 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from torch import Tensor
 
+RUN = "run.json"
+"""What lists the files of a training run, in its folder."""
+
 
 def cache_folder() -> Path:
     """Tell where drawn pictures and trained networks are kept.

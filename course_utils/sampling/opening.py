@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from course_utils.files import spelled_out
+from course_utils.files import RUN, spelled_out
 from course_utils.models import gallery
 from course_utils.models.gallery import CARD
 from course_utils.noise.process import NoiseScheduler
@@ -115,7 +115,7 @@ def model_of(folder: Path) -> Path:
     if (folder / "model" / INDEX).is_file():
         return folder / "model"
     run = folder.parent if folder.name == "model" and not folder.exists() else folder
-    if (run / "run.json").is_file():
+    if (run / RUN).is_file():
         raise FileNotFoundError(
             f"{run} is a run that has made no model so far: it was stopped, or is still going on. "
             "Let it come to its end with the command that began it and --resume, or in Python "

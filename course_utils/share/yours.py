@@ -13,6 +13,7 @@ from course_utils.models.base import height_and_width
 from course_utils.sampling.opening import Opened, open_network
 from course_utils.screen import tell
 from course_utils.training.checkpoints import checkpoints, read_checkpoint
+from course_utils.training.fingerprint import mirrored
 from course_utils.training.planning import Plan, plan, plan_again
 from course_utils.training.recipes import SMOKE
 from course_utils.validate import is_hub_name
@@ -157,7 +158,7 @@ def _as_begun(yours: Yours, budget: str, about: dict[str, Any], elsewhere: bool)
         "fit": fit,
         "background": background,
         "channels": channels,
-        "mirror": _FLIP[about["data"].endswith("flip=True")],
+        "mirror": _FLIP[mirrored(about["data"])],
     }
     for name, now in _noted(yours, budget).items():
         right = {kept[name] for kept in (notes, found) if name in kept}  # auto, and what it found

@@ -80,6 +80,18 @@ def made_of(described: Mapping[str, Any]) -> Any:
     return getattr(home, kind).from_config(described["config"])
 
 
+def mirrored(pictures: str) -> bool:
+    """Whether a run's pictures were mirrored at random.
+
+    Args:
+        pictures: What `fingerprint` has of them under ``data``.
+
+    Returns:
+        True if they were.
+    """
+    return pictures.endswith("flip=True")
+
+
 def check_same_pictures(
     start: Path | None, before: Mapping[str, Any], now: str, count: int
 ) -> None:
@@ -99,8 +111,8 @@ def check_same_pictures(
         return
     were = before.get("pictures", count)  # a checkpoint from before they were counted
     if then.partition(", flip=")[0] == now.partition(", flip=")[0]:
-        mirrored = {True: "mirrored at random", False: "as they are"}
-        what = f"{mirrored[then.endswith('True')]} then, {mirrored[now.endswith('True')]} now"
+        words = {True: "mirrored at random", False: "as they are"}
+        what = f"{words[mirrored(then)]} then, {words[mirrored(now)]} now"
     elif were != count:
         what = f"{were:,} pictures then, {count:,} now: restore them"
     else:

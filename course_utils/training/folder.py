@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from course_utils.files import spelled_out, write_whole
+from course_utils.files import RUN, spelled_out, write_whole
 
 NAMES = ("checkpoints", "samples", "logs", "model")
 """What a run makes in its folder."""
@@ -70,7 +70,7 @@ class RunFolder:
             ValueError: The list is damaged.
         """
         try:
-            made = json.loads((self.path / "run.json").read_text(encoding="utf-8"))["made"]
+            made = json.loads((self.path / RUN).read_text(encoding="utf-8"))["made"]
             if not isinstance(made, list) or not all(isinstance(name, str) for name in made):
                 raise ValueError("what it lists as made are no names")
             return set(made)
@@ -78,7 +78,7 @@ class RunFolder:
             return set()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{self.path / 'run.json'} cannot be read ({error}), so that nobody knows which "
+                f"{self.path / RUN} cannot be read ({error}), so that nobody knows which "
                 f"files are a run's. Choose another output_dir, or delete this folder yourself."
             ) from error
 
@@ -95,7 +95,7 @@ class RunFolder:
         names = {path.relative_to(self.path).as_posix() for path in paths}
         if not names <= made:
             text = json.dumps({"made": sorted(made | names)}, indent=1)
-            write_whole(self.path / "run.json", text.encode())
+            write_whole(self.path / RUN, text.encode())
 
     def write(self, path: Path, content: bytes) -> None:
         """List a file and write it, whole or not at all.
@@ -120,8 +120,8 @@ class RunFolder:
         found = [p for name in NAMES for p in _files(self.path / name) if not self._ours(p, made)]
         if found:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-            listed = (self.path / "run.json").exists()
-            lost = "" if listed else " (There is no run.json, which lists what a run has made.)"
+            listed = (self.path / RUN).exists()
+            lost = "" if listed else f" (There is no {RUN}, which lists what a run has made.)"
             raise FileExistsError(
                 f"output_dir {self.path} has files where a run would write, and no run made them: "
                 f"{found[0].relative_to(self.path).as_posix()}{more}.{lost} Move them, or choose "

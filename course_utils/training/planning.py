@@ -21,7 +21,7 @@ from course_utils.noise.process import NoiseScheduler
 from course_utils.threads import choose_threads
 from course_utils.training.config import TrainingConfig
 from course_utils.training.distributed import start_accelerator
-from course_utils.training.fingerprint import made_of
+from course_utils.training.fingerprint import made_of, mirrored
 from course_utils.training.fitting import check_fit
 from course_utils.training.loop import train, update
 from course_utils.training.memory import remember_less, settings_that_fit
@@ -193,7 +193,7 @@ def plan_again(name: str, about: Mapping[str, Any], data: ImageTensors, **settin
         config=TrainingConfig(**(config | settings)),
         model=made_of(about["network"]),
         noise_scheduler=made_of(about["noise_scheduler"]),
-        data=replace(data, flip=about["data"].endswith("flip=True")),
+        data=replace(data, flip=mirrored(about["data"])),
         notes=about.get("notes"),
     )
 
