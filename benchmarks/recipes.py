@@ -216,14 +216,14 @@ def judge(name: str) -> Judge:
 def scored(
     name: str, model: Any, noise_scheduler: Any, count: int, guidance_scale: float = 1.0
 ) -> dict[str, float]:
-    """Draw so many pictures, the kinds in turn, and judge them."""
+    """Draw so many pictures, the kinds in turn where it knows kinds, and judge them."""
     kinds = len(judge(name).kinds)
     wanted = [k % kinds for k in range(count)]
     drawn = sample(
         model,
         quick_scheduler(noise_scheduler),
         seeds=range(count),
-        class_labels=wanted,
+        class_labels=None if model.config.num_class_embeds is None else wanted,
         num_inference_steps=STEPS,
         guidance_scale=guidance_scale,
         no_label=kinds,

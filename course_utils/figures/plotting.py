@@ -189,8 +189,10 @@ def plot_card(card: Mapping[str, Any]) -> Figure:
     fig, axes = plt.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True)
     for ax, (measure, label) in zip(axes, measures.items(), strict=True):
         ax.plot([at["hours"] for at in way], [at[measure] for at in way], "o-", markersize=4)
-        ax.axhline(card["real"][measure], color=INK, linestyle="--")
-        ax.set(ylabel=label)
+        ax.axhline(card["real"][measure], color=INK, linestyle="--", zorder=1)
+        low, high = ax.get_ylim()
+        room = (high - low) / 10  # the dashed line is not to lie on the frame
+        ax.set(ylabel=label, ylim=(low - room, high + room))
     axes[-1].set(xlabel="hours of training")
     plt.close(fig)
     return fig

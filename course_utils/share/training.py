@@ -47,8 +47,9 @@ class SharedOptions:
     resume_from: str | None = None
     """Go on from the checkpoint in this folder."""
 
-    licence: str = "other"
-    """The licence that the finished model's card names, as the Hub calls it; cc-by-4.0, say."""
+    licence: str | None = None
+    """The licence that the finished model's card names, as the Hub calls it; cc-by-4.0, say. A run
+    that is gone on with keeps its own; without any, the card says other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +109,11 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     if arguments and arguments[0] in RECIPES:
         chosen, options = read(arguments)
-        check_licence(options.licence)
+        _check_licence(options)
         run(_planned(chosen, options), options, began)
     elif arguments and are_pictures(arguments[0]):
         yours, own, given = read_yours(arguments)
-        check_licence(own.licence)
+        _check_licence(own)
         keep_apart(given["output_dir"], yours.where)
         with _one_speaks(own.settings):
             planned = plan_of(yours, own.budget, own.resume_from or own.resume, given)
@@ -192,6 +193,12 @@ def read_yours(arguments: Sequence[str]) -> tuple[Yours, YourOptions, dict[str, 
     return yours, options, given
 
 
+def _check_licence(options: SharedOptions) -> None:
+    """Refuse what can be no licence, before a minute is spent."""
+    if options.licence is not None:
+        check_licence(options.licence)
+
+
 def _paths(options: SharedOptions) -> dict[str, Any]:
     """The paths among the options, spelled out."""
     settings: TrainingConfig = options.settings  # type: ignore[attr-defined]
@@ -269,6 +276,8 @@ def run(planned: Plan, options: SharedOptions, began: float) -> None:
 
     config = planned.config
     assert config.output_dir is not None
+    if options.licence is not None:  # kept in the checkpoints, for when it is not said again
+        planned = replace(planned, notes={**(planned.notes or {}), "licence": options.licence})
     first = first_process(config)
     if first:
         tell(planned.told)
@@ -279,9 +288,11 @@ def run(planned: Plan, options: SharedOptions, began: float) -> None:
     if first:
         folder = RunFolder(config.output_dir)
         kept = checkpoints(folder.path / "checkpoints")
-        minutes = read_checkpoint(kept[-1])[0]["seconds"] / 60 if kept else None
+        about = read_checkpoint(kept[-1])[0] if kept else {"notes": planned.notes}
+        minutes = about["seconds"] / 60 if kept else None
+        licence = options.licence or (about["notes"] or {}).get("licence", "other")
         with folder.locked(), folder.replacing("model") as part:
-            save_run(part, planned, done, licence=options.licence, minutes=minutes)
+            save_run(part, planned, done, licence=licence, minutes=minutes)
         tell(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder.path / 'model'}")
         tell(f"{shell_line('sample', folder.path, '--out', 'FOLDER')} draws with it")
     PartialState().destroy_process_group()

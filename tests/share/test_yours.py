@@ -1,6 +1,7 @@
 """Training on a folder of one's own from the shell, to a model that draws."""
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -136,6 +137,27 @@ def test_a_checkpoint_that_has_not_kept_the_words_refuses_them(garden, run, tmp_
     assert trained(garden, tmp_path / "out", *words, "--fit", "pad") == 1
     assert "12 pictures, some of which have other pixels" in capsys.readouterr().err
     assert trained(garden, tmp_path / "out", *words, "--fit", "crop", "--mirror", "no") == 0
+
+
+def test_a_run_that_is_gone_on_with_keeps_its_licence_until_another_is_said(garden, tmp_path):
+    out = tmp_path / "out"
+
+    def licence(*words):
+        assert trained(garden, out, *words) == 0
+        card = (out / "model" / "README.md").read_text()
+        return re.search(r"^license: (.*)$", card, re.MULTILINE)[1]
+
+    words = (*FEW, "--save-model-steps", "2", "--mirror", "no")
+    assert licence(*words) == "other"
+    assert licence(*words, "--resume", "--licence", "cc0-1.0") == "cc0-1.0"
+    shutil.rmtree(out)
+    assert licence(*words, "--licence", "cc-by-4.0") == "cc-by-4.0"
+    assert licence("--resume") == "cc-by-4.0"  # nothing is left to do
+    shutil.rmtree(out / "checkpoints" / "checkpoint-000004")
+    assert licence("--resume") == "cc-by-4.0"
+    shutil.rmtree(out / "checkpoints" / "checkpoint-000004")
+    assert licence("--resume", "--licence", "mit") == "mit"
+    assert licence("--resume") == "mit"
 
 
 @pytest.mark.parametrize("licence", ["", "CC BY 4.0", "MIT", "cc-by_4.0"])
