@@ -28,7 +28,7 @@ from course_utils.training import Recipe, recipe
 from course_utils.training.task import Network
 
 SECONDS = 150.0
-"""Processor time of one thread that each is trained for, about a quarter of the chapter's."""
+"""Processor time of one thread that each is trained for, less than half of the chapter's."""
 
 TIMED, DRAWN = 12, 270
 """Updates that are timed (the quickest counts), and flowers drawn."""
@@ -161,11 +161,10 @@ def main() -> None:
         settings = json.dumps([variant.name, variant.target, updates, asdict(variant.recipe)])
         scores = kept.look_up(settings, lambda v=variant, n=updates: judged(v, n))
         seen = updates * variant.recipe.config.batch_size
-        print(
-            f"{variant.name:40}{updates:9,}{seen:9,}{scores['error']:9.4f}"
-            f"{scores['read_as_asked']:10.1%}{scores['distance']:10.3f}",
-            flush=True,
-        )
+        cells = {"error": "9.4f", "read_as_asked": "10.1%", "distance": "10.3f"}
+        told = "".join(format(scores[name], form) for name, form in cells.items())
+        told = told.replace("nan%", "none").replace("nan", "  -")  # nothing was asked, or measured
+        print(f"{variant.name:40}{updates:9,}{seen:9,}{told}", flush=True)
 
 
 if __name__ == "__main__":
