@@ -1,7 +1,8 @@
 """What holds chapter 5's own U-Net back? One thing changed at a time, at equal time.
 
-The first row is the chapter's recipe at the laptop budget; each other row takes one thing of it
-back. An update of each is timed on one thread, and each is trained for as many updates as fit in
+The first row has the chapter's settings at the laptop budget and a network of five levels, where
+the chapter takes the one of four, which learned as much in the same time; each other row changes
+one thing of it. An update of each is timed on one thread, and each is trained for as many updates as fit in
 the same time (`SECONDS`), with a step size that falls by a cosine over them. Then all are asked
 about the same unseen flowers, and draw the same seeds. What has been measured is kept in a file,
 so that a run goes on where it was stopped. From the repository's root:
@@ -61,7 +62,7 @@ class OwnRecipe(Recipe):
 
 
 def variants() -> list[Variant]:
-    """The chapter's recipe, and every recipe that takes one thing of it back."""
+    """The chapter's recipe with five levels, and every recipe that changes one thing of it."""
     shared = recipe("flowers", "laptop")
     config = replace(shared.config, learning_rate=1e-3, ema_decay=0.9995, adam_beta2=0.99)
     base = OwnRecipe(
@@ -83,11 +84,11 @@ def variants() -> list[Variant]:
         return told(what, config=replace(config, **changes))
 
     return [
-        told("chapter 5's recipe"),
+        told("five levels"),
         built("attention at full size", attention_level=0),
         told("begun with second norms at zero", begin="norm2"),
         told("begun at random", begin=None),
-        built("narrower, one level fewer", hidden_dims=(16, 32, 48, 64)),
+        built("chapter 5's four levels", hidden_dims=(16, 32, 48, 64)),
         set_to("batches of 8", batch_size=8),
         set_to("L1", loss="l1"),
         replace(told("names the noise"), target="epsilon"),
