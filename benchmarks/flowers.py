@@ -2,10 +2,10 @@
 
 The first row has the chapter's settings at the laptop budget and a network of five levels, where
 the chapter takes the one of four, which learned as much in the same time; each other row changes
-one thing of it. An update of each is timed on one thread, and each is trained for as many updates as fit in
-the same time (`SECONDS`), with a step size that falls by a cosine over them. Then all are asked
-about the same unseen flowers, and draw the same seeds. What has been measured is kept in a file,
-so that a run goes on where it was stopped. From the repository's root:
+one thing of it. An update of each is timed on one thread, and each is trained for as many updates
+as fit in the same time (`SECONDS`), with a step size that falls by a cosine over them. Then all are
+asked about the same unseen flowers, and draw the same seeds. What has been measured is kept in a
+file, so that a run goes on where it was stopped. From the repository's root:
 
     python -m benchmarks.flowers [--kept FILE]
 """
