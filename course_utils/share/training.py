@@ -288,9 +288,10 @@ def run(planned: Plan, options: SharedOptions, began: float) -> None:
     if first:
         folder = RunFolder(config.output_dir)
         kept = checkpoints(folder.path / "checkpoints")
-        about = read_checkpoint(kept[-1])[0] if kept else {"notes": planned.notes}
+        about = read_checkpoint(kept[-1])[0] if kept else {}
         minutes = about["seconds"] / 60 if kept else None
-        licence = options.licence or (about["notes"] or {}).get("licence", "other")
+        notes = about.get("notes") or {}
+        licence = options.licence or notes.get("licence", "other")
         with folder.locked(), folder.replacing("model") as part:
             save_run(part, planned, done, licence=licence, minutes=minutes)
         tell(f"loss {done.losses[-1]:.4f} at the end; the model is in {folder.path / 'model'}")
