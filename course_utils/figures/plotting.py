@@ -190,9 +190,8 @@ def plot_card(card: Mapping[str, Any]) -> Figure:
     for ax, (measure, label) in zip(axes, measures.items(), strict=True):
         ax.plot([at["hours"] for at in way], [at[measure] for at in way], "o-", markersize=4)
         ax.axhline(card["real"][measure], color=INK, linestyle="--", zorder=1)
-        low, high = ax.get_ylim()
-        room = (high - low) / 10  # the dashed line is not to lie on the frame
-        ax.set(ylabel=label, ylim=(low - room, high + room))
+        ax.set(ylabel=label)
+        ax.margins(y=0.15)  # the dashed line is not to lie on the frame
     axes[-1].set(xlabel="hours of training")
     plt.close(fig)
     return fig
