@@ -303,6 +303,19 @@ def test_a_result_stands_in_no_sentence_unless_a_cell_holds_it(path):
             assert any(abs(number - x) < 1e-9 for x in held), f"{name}: {number} is in no cell"
 
 
+@pytest.mark.parametrize(
+    ("chapter", "cell", "table"),
+    [("05_flowers", "long-chance", "flowers.txt"), ("09_your_own", "few-seeds", "albums.txt")],
+)
+def test_what_a_page_quotes_of_a_benchmark_stands_in_its_table(chapter, cell, table):
+    code = {c["id"]: text(c) for c in cells(ROOT / "book" / f"{chapter}.ipynb", "code")}
+    measured = (ROOT / "benchmarks" / table).read_text()
+    quoted = re.findall(r"\b0\.\d{2,3}\b", code[cell])
+    assert len(quoted) >= 5, "the cell quotes nothing"
+    for number in quoted:
+        assert number in measured or f"{float(number):.1%}" in measured, f"{number}: not in {table}"
+
+
 @chapters
 def test_the_minutes_of_the_first_cell_are_those_that_the_last_one_promises(path):
     told = re.search(r"\| `laptop` .* about (\d+) minutes on two idle cores", prose(path))
