@@ -7,6 +7,9 @@ step size that falls by a cosine over them, and draws the same seeds. The three 
 from three seeds. What has been measured is kept in a file, so that a run goes on where it was
 stopped; start it on an idle machine, since only the timing minds what else runs.
 
+The table kept beside it is older than what was taken over from it: its first rows are the laptop
+recipes of before, the sprites' with batches of 64, the flowers' with 24, 48, 96 and 96 channels.
+
     python benchmarks/recipes.py [--kept FILE] [sprites] [flowers]
 """
 

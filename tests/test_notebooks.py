@@ -11,6 +11,7 @@ import pytest
 import yaml
 from diffusers import UNet2DModel
 
+from course_utils.models import gallery
 from tests.conftest import ROOT, extension
 
 CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
@@ -314,6 +315,14 @@ def test_what_a_page_quotes_of_a_benchmark_stands_in_its_table(chapter, cell, ta
     assert len(quoted) >= 5, "the cell quotes nothing"
     for number in quoted:
         assert number in measured or f"{float(number):.1%}" in measured, f"{number}: not in {table}"
+
+
+@pytest.mark.parametrize("name", gallery.sheets())
+def test_a_sheet_was_drawn_after_as_many_updates_as_its_chapter_makes(name):
+    path = ROOT / "book" / f"{extension('sheets').PLACES[name].chapter}.ipynb"
+    code = "\n".join(map(text, cells(path, "code")))
+    made = re.findall(r"num_steps ?= ?by_budget\(\s*smoke=\d+, laptop=([\d_]+)", code)
+    assert gallery.sheet(name).card["updates"] in map(int, made), f"sheets.py {name} renews it"
 
 
 @chapters

@@ -9,6 +9,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import launch_command_parser
 
 from course_utils.budget import BUDGETS
+from course_utils.models import gallery
 from course_utils.share.training import read
 from course_utils.training import RECIPES, recipe
 from tests.conftest import ROOT
@@ -36,6 +37,14 @@ def test_the_networks_are_those_of_the_documents_at_full_size():
     assert parameters(recipe("butterflies", "full").model()) == 113_673_219
     assert parameters(recipe("sprites", "full").model()) == 3_774_467
     assert parameters(recipe("butterflies", "laptop").model()) == 2_325_963
+
+
+@pytest.mark.parametrize("sheet", ["digits-28", "sprites-16", "butterflies-32"])
+def test_the_laptop_recipe_trains_the_network_of_its_chapter(sheet):
+    made = gallery.sheet(sheet).card
+    chosen = recipe(sheet.split("-")[0], "laptop")
+    assert chosen.config.num_steps == made["updates"]
+    assert parameters(chosen.model(len(made["labels"]))) == made["parameters"]
 
 
 def test_two_halves_share_no_picture():
