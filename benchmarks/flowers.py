@@ -23,10 +23,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.recipes import STEPS, Kept, Run, Variant, judge, logit_normal, scored, trained
+from benchmarks.recipes import STEPS, Kept, Run, Variant, judge, plain, scored, trained
 from course_utils.models import ResidualBlock, UNet
 from course_utils.noise import mixing_rates, training_target
-from course_utils.training import Recipe, recipe
+from course_utils.training import Recipe
 from course_utils.training.task import Network
 
 SECONDS = 150.0
@@ -64,7 +64,7 @@ class OwnRecipe(Recipe):
 
 def variants() -> list[Variant]:
     """The chapter's recipe with five levels, and every recipe that changes one thing of it."""
-    shared = recipe("flowers", "laptop")
+    shared = plain("flowers")
     config = replace(shared.config, learning_rate=1e-3, ema_decay=0.9995, adam_beta2=0.99)
     base = OwnRecipe(
         name="flowers",
@@ -95,9 +95,10 @@ def variants() -> list[Variant]:
         set_to("L1", loss="l1"),
         replace(told("names the noise"), target="epsilon"),
         told("no labels", conditional=False),
-        replace(told("levels from the middle"), levels=logit_normal),
+        set_to("levels from the middle", timestep_sampling="logit_normal"),
         told("1,200 flowers", count=1_200),
         set_to("twice the rate", learning_rate=2e-3),
+        set_to("1.5 times the rate", learning_rate=1.5e-3),
         set_to("a short average", ema_decay=0.9),
     ]
 
@@ -138,7 +139,7 @@ def judged(variant: Variant, updates: int) -> dict[str, float]:
     """Train one, and judge its answers and what it draws."""
     model, noise_scheduler = trained(variant, updates)
     scores = scored("flowers", model, noise_scheduler, DRAWN)
-    velocity = variant.target == "v_prediction"
+    velocity = variant.target is None
     scores["error"] = error(model, noise_scheduler) if velocity else float("nan")
     if not variant.recipe.conditional:  # nothing was asked for
         scores["read_as_asked"] = float("nan")

@@ -1,16 +1,18 @@
 """Which recipe gives the best pictures in the same minutes? One change at a time, at equal time.
 
-Sprites of 16 pixels and flowers of 32: the laptop recipe, and beside it every recipe that differs
-from it in one thing. First an update is timed on one thread, once for all recipes whose updates
-cost the same. Each is then trained for as many updates as fit in the same time (`SECONDS`), with a
-step size that falls by a cosine over them, and draws the same seeds. The three best are trained
-from three seeds. What has been measured is kept in a file, so that a run goes on where it was
-stopped; start it on an idle machine, since only the timing minds what else runs.
+Sprites of 16 pixels and flowers of 32: the laptop recipe on the cosine with levels drawn evenly,
+and beside it every recipe that differs from it in one thing. First an update is timed on one
+thread, once for all recipes whose updates cost the same. Each is then trained for as many updates
+as fit in the same time (`SECONDS`), with a step size that falls by a cosine over them, and draws
+the same seeds. The three best are trained from three seeds, and so is what was found out, put
+together. What has been measured is kept in a file, so that a run goes on where it was stopped;
+start it on an idle machine, since only the timing minds what else runs.
 
-The table kept beside it is older than what was taken over from it: its first rows are the laptop
-recipes of before, the sprites' with batches of 64, the flowers' with 24, 48, 96 and 96 channels.
+In the table kept beside it the heats are older than what was taken over from them: their first
+rows are the laptop recipes of before, the sprites' with batches of 64, the flowers' with 24, 48,
+96 and 96 channels. Its last rows have the recipes of today.
 
-    python benchmarks/recipes.py [--kept FILE] [sprites] [flowers]
+    python benchmarks/recipes.py [--kept FILE] [--together] [sprites] [flowers]
 """
 
 import argparse
@@ -64,25 +66,24 @@ class Variant:
     Attributes:
         name: What was changed.
         recipe: The pictures, the network, the settings.
-        target: What the network is asked for: a prediction type of diffusers, or flow matching's.
-        levels: Draws noise levels instead of the even draw; from their number and a generator.
+        target: What the network is asked for on the cosine, a prediction type of diffusers; None
+            for what the recipe asks for.
+        levels: Draws noise levels in place of the recipe's; from their number and a generator.
         sigma_data: The pictures' deviation, for EDM's preconditioning; None goes without.
     """
 
     name: str
     recipe: Recipe
-    target: str = "v_prediction"
+    target: str | None = None
     levels: Levels | None = None
     sigma_data: float | None = None
 
     def noise_scheduler(self) -> Any:
-        """The cosine of the recipe, or flow matching's straight line."""
-        if self.target == "flow_prediction":
-            from course_utils.sampling import FlowMatchEulerScheduler
-
-            return FlowMatchEulerScheduler()
-        cosine = self.recipe.noise_scheduler()
-        return type(cosine).from_config(cosine.config, prediction_type=self.target)
+        """The recipe's own, or a cosine with another target."""
+        own: Any = self.recipe.noise_scheduler()
+        if self.target is None:
+            return own
+        return type(own).from_config(own.config, prediction_type=self.target)
 
 
 def log_normal(mean: float, deviation: float, shape: Tensor, generator: torch.Generator) -> Tensor:
@@ -93,14 +94,6 @@ def log_normal(mean: float, deviation: float, shape: Tensor, generator: torch.Ge
     log_sigma = mean + deviation * torch.randn(shape.shape, generator=generator)
     angle = torch.atan(log_sigma.exp())  # on the cosine, sigma is the tangent of its angle
     return (angle / (math.pi / 2) * 1000).long().clamp(0, 999)
-
-
-def logit_normal(shape: Tensor, generator: torch.Generator) -> Tensor:
-    """Noise levels from the middle of the path more often: the sigmoid of a standard normal.
-
-    Source: Esser et al. 2024, arXiv 2403.03206, section 3.1.
-    """
-    return (torch.randn(shape.shape, generator=generator).sigmoid() * 1000).long().clamp(1, 999)
 
 
 class Preconditioned(nn.Module):
@@ -244,10 +237,27 @@ def judged(name: str, variant: Variant, updates: int) -> dict[str, float]:
     return {"updates": float(updates), "guided": guided["read_as_asked"], **plain}
 
 
+def plain(name: str) -> Recipe:
+    """The laptop recipe with labels dropped, on the cosine, its levels drawn evenly."""
+    chosen = recipe(name, "laptop")
+    config = replace(chosen.config, label_dropout=0.1, timestep_sampling="uniform")
+    return replace(chosen, config=config, flow_matching=False)
+
+
+def together(name: str) -> list[Variant]:
+    """The laptop recipe's network and numbers, with what the heats found of path and levels."""
+    base = plain(name)
+    middle = replace(base.config, timestep_sampling="logit_normal")
+    return [
+        Variant("cosine, even levels", base),
+        Variant("cosine, logit-normal", replace(base, config=middle)),
+        Variant("flow, logit-normal", replace(base, config=middle, flow_matching=True)),
+    ]
+
+
 def variants(name: str) -> list[Variant]:
-    """The laptop recipe, and every recipe that differs from it in one thing."""
-    base = recipe(name, "laptop")
-    base = replace(base, config=replace(base.config, label_dropout=0.1))
+    """The plain recipe, and every recipe that differs from it in one thing."""
+    base = plain(name)
     config, widths = base.config, base.network["block_out_channels"]
 
     def told(what: str, **changes: Any) -> Variant:
@@ -262,11 +272,12 @@ def variants(name: str) -> list[Variant]:
 
     with contextlib.redirect_stdout(io.StringIO()):
         images = pictures(name, base.count, base.flip).images
+    middle = replace(config, timestep_sampling="logit_normal")
     batch, rate = config.batch_size, config.learning_rate
     deviation = (images.float() / 127.5 - 1).std().item()
     edm = partial(log_normal, -1.2, 1.2)
     return [
-        told("the laptop recipe"),
+        told("the plain recipe"),
         *(told(f"{count:,} pictures", count=count) for count in (500, 12_000)),
         told("mirrored" if not base.flip else "not mirrored", flip=not base.flip),
         *(set_to(f"batch {size}", batch_size=size) for size in (batch // 2, batch * 2)),
@@ -279,9 +290,9 @@ def variants(name: str) -> list[Variant]:
         set_to("min-SNR weights, 5", min_snr_gamma=5.0),
         Variant("predicts the noise", base, target="epsilon"),
         Variant("predicts the picture", base, target="sample"),
-        Variant("flow matching", base, target="flow_prediction"),
-        Variant("flow, logit-normal levels", base, "flow_prediction", logit_normal),
-        Variant("logit-normal levels", base, levels=logit_normal),
+        told("flow matching", flow_matching=True),
+        told("flow, logit-normal levels", flow_matching=True, config=middle),
+        told("logit-normal levels", config=middle),
         Variant("EDM's levels", base, levels=edm),
         Variant("EDM's factors", base, sigma_data=deviation),
         Variant("EDM's factors and levels", base, levels=edm, sigma_data=deviation),
@@ -337,23 +348,35 @@ COLUMNS = {
 }
 
 
+def row_of(variant: Variant, runs: list[dict[str, float]]) -> str:
+    """A line of a table: the mean of each column, and the deviation where there are seeds."""
+    columns = [[run[key] for run in runs] for key in COLUMNS]
+    if len(runs) == 1:
+        cells = (f"{values[0]:11.3g}" for values in columns)
+    else:
+        pairs = ((statistics.mean(values), statistics.stdev(values)) for values in columns)
+        cells = (f"{mean:8.3g} ± {deviation:<8.2g}" for mean, deviation in pairs)
+    return (f"{variant.name:28}" + "".join(cells)).rstrip()
+
+
+def from_seeds(name: str, chosen: list[Variant], kept: Kept) -> None:
+    """Train each from all seeds, and print its line."""
+    print(f"{'':28}" + "".join(f"{head:<19}" for head in COLUMNS.values()).rstrip())
+    for variant in chosen:
+        print(row_of(variant, [kept.measured(name, variant, seed) for seed in SEEDS]), flush=True)
+
+
 def compare(name: str, kept: Kept) -> None:
     """Print the heats and the final of one data set."""
     print(f"\n{name}: {SECONDS[name]:.0f} s of training each, {DRAWN} pictures, DDIM-{STEPS}")
     print(f"{'':28}" + "".join(f"{head:>11}" for head in COLUMNS.values()))
     heats = [(variant, kept.measured(name, variant, SEEDS[0])) for variant in variants(name)]
     for variant, scores in heats:
-        print(f"{variant.name:28}" + "".join(f"{scores[key]:11.3g}" for key in COLUMNS))
+        print(row_of(variant, [scores]))
     first, *others = heats
     others.sort(key=lambda heat: -(heat[1]["read_as_asked"] + heat[1]["guided"]))
     print(f"\nthe best from {len(SEEDS)} seeds: mean ± deviation")
-    for variant, _ in [first, *others[:FINALISTS]]:
-        runs = [kept.measured(name, variant, seed) for seed in SEEDS]
-        row = [
-            (statistics.mean(v), statistics.stdev(v))
-            for v in ([r[k] for r in runs] for k in COLUMNS)
-        ]
-        print(f"{variant.name:28}" + "".join(f"{m:8.3g} ± {d:<8.2g}" for m, d in row))
+    from_seeds(name, [first[0], *(variant for variant, _ in others[:FINALISTS])], kept)
 
 
 def main() -> None:
@@ -363,16 +386,20 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="sprites, flowers; both if none")
     parser.add_argument("--kept", type=Path, help="where what is measured is kept")
+    parser.add_argument("--together", action="store_true", help="leave out heats and final")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, diffusers {diffusers.__version__}, ", end="")
     print(f"one thread of {os.cpu_count()}")
     names, kept = chosen.names or list(SECONDS), Kept(chosen.kept)
     for name in names:
-        for variant in variants(name):
+        for variant in together(name) + ([] if chosen.together else variants(name)):
             kept.updates(name, variant)  # all are timed before the first is trained
     for name in names:
-        compare(name, kept)
+        if not chosen.together:
+            compare(name, kept)
+        print(f"\n{name}, network and batches of today, {SECONDS[name]:.0f} s: mean ± deviation")
+        from_seeds(name, together(name), kept)
 
 
 if __name__ == "__main__":

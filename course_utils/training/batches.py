@@ -152,6 +152,38 @@ def noise_and_levels(
     return noise, timesteps
 
 
+def levels_from_the_middle(
+    noise_scheduler: NoiseScheduler, count: int, generator: torch.Generator
+) -> Tensor:
+    """Draw noise levels from the middle of the path more often: a logit-normal.
+
+    Of T levels, T·sigmoid(z) rounded down, with z standard normal; half of them lie between a
+    third and two thirds of the way.
+
+    Args:
+        noise_scheduler: Says in ``config`` how many noise levels there are.
+        count: How many to draw.
+        generator: A CPU generator.
+
+    Returns:
+        A noise level for each picture, int64, shape (count,).
+
+    Example:
+        >>> from course_utils.sampling import DDPMScheduler
+        >>> from course_utils.training import seeded
+        >>> from course_utils.training.batches import levels_from_the_middle
+        >>> levels_from_the_middle(DDPMScheduler(), 4, seeded(0, 0)).shape
+        torch.Size([4])
+
+    Source:
+        Esser et al. 2024, arXiv 2403.03206, section 3.1.
+    """
+    share = torch.randn(count, generator=generator).sigmoid()
+    levels = (share * noise_scheduler.config.num_train_timesteps).long()
+    flow = noise_scheduler.config.prediction_type == "flow_prediction"
+    return levels + 1 if flow else levels  # as in `noise_and_levels`
+
+
 def draw_batch(
     config: TrainingConfig,
     data: ImageTensors,
@@ -162,7 +194,7 @@ def draw_batch(
     """Everything random that an update needs, for all processes together.
 
     Args:
-        config: Its `batch_size`, `seed` and `label_dropout` count.
+        config: Its `batch_size`, `seed`, `timestep_sampling` and `label_dropout` count.
         data: The pictures.
         noise_scheduler: Says how many noise levels there are.
         step: Number of the update, from 0.
@@ -189,6 +221,9 @@ def draw_batch(
     rows = rows_of_step(len(data), config.batch_size, step, config.seed)
     x0, labels = data.batch(rows, generator)
     noise, timesteps = noise_and_levels(noise_scheduler, x0.shape, generator)
+    if config.timestep_sampling == "logit_normal":
+        own = seeded(config.seed, step, stream=4)
+        timesteps = levels_from_the_middle(noise_scheduler, len(x0), own)
     if num_classes is None:
         return StepBatch(x0, None, noise, timesteps)
     if config.label_dropout > 0:

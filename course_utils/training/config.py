@@ -77,6 +77,10 @@ class TrainingConfig:
     min_snr_gamma: float | None = setting(None, above=0)
     """Weigh noise levels by min(SNR, gamma), 5 in the paper; None counts all the same."""
 
+    timestep_sampling: Literal["uniform", "logit_normal"] = setting("uniform")
+    """How noise levels are drawn. Uniformly, or those of the middle more often (as the sigmoid of
+    a standard normal), where an answer makes or breaks the picture."""
+
     label_dropout: float = setting(0.0, at_least=0, below=1)
     """Share of the labels that are replaced by the network's last class, which then stands
     for "no label"; 0.1 prepares for guidance."""

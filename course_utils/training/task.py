@@ -12,6 +12,7 @@ import torch
 from course_utils.data.load import OWN_SOURCES, load_images
 from course_utils.data.tensors import ImageTensors, prepare
 from course_utils.noise.process import NoiseScheduler
+from course_utils.sampling import FlowMatchEulerScheduler
 from course_utils.training.config import TrainingConfig
 from course_utils.training.state import Network
 
@@ -26,6 +27,8 @@ class Recipe:
         channels: 1 for grey pictures, 3 for RGB.
         flip: Whether batches mirror pictures at random.
         conditional: Whether the network is told the label.
+        flow_matching: Whether noise comes in along a straight line, and the network answers with
+            flow matching's velocity; else along a cosine.
         network: Arguments of ``UNet2DModel`` beyond size, channels and classes.
         data_set: The pictures, as `course_utils.data.load_images` calls them; None where they
             are called like the recipe.
@@ -39,6 +42,7 @@ class Recipe:
     channels: int = 3
     flip: bool = False
     conditional: bool = False
+    flow_matching: bool = False
     network: dict[str, Any]
     data_set: str | None = None
     source: str | None = None
@@ -102,16 +106,18 @@ class Recipe:
         return cast(Network, model)
 
     def noise_scheduler(self) -> NoiseScheduler:
-        """A cosine of 1,000 levels, which ends in pure noise, and the velocity as the target.
+        """A path of 1,000 levels, which ends in pure noise, and the velocity as the target.
 
         Returns:
-            A ``diffusers.DDPMScheduler``.
+            A ``diffusers.DDPMScheduler``, or ours of flow matching.
 
         Source:
             Nichol and Dhariwal 2021, arXiv 2102.09672, equation (17); Salimans and Ho 2022, arXiv
-            2202.00512.
+            2202.00512. Flow matching: Liu et al. 2022, arXiv 2209.03003, equation (1).
         """
         from diffusers import DDPMScheduler
 
+        if self.flow_matching:
+            return cast(NoiseScheduler, FlowMatchEulerScheduler(1_000))
         settings = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
         return cast(NoiseScheduler, DDPMScheduler(1_000, **settings))

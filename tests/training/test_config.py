@@ -27,6 +27,7 @@ WRONG = {
     "ema_decay": [-0.1, 1.0, None],
     "loss": ["rmse", None, 1],
     "min_snr_gamma": [0, -5.0, "5"],
+    "timestep_sampling": ["even", None, 1],
     "label_dropout": [-0.1, 1.0],
     "max_loss": [0, math.nan],
     "mixed_precision": ["half", None, "fp8"],
@@ -114,9 +115,9 @@ def test_epochs_are_counted_as_the_tutorial_does():
 
 
 DECIDE = "num_steps image_size batch_size learning_rate num_warmup_steps max_grad_norm ema_decay "
-DECIDE += "adam_beta2 loss min_snr_gamma label_dropout mixed_precision seed"
+DECIDE += "adam_beta2 loss min_snr_gamma timestep_sampling label_dropout mixed_precision seed"
 ANOTHER = {"mixed_precision": "bf16", "loss": "l1", "tracker": "wandb", "output_dir": "b"}
-ANOTHER |= {"judge_by": "sprites-16"}
+ANOTHER |= {"judge_by": "sprites-16", "timestep_sampling": "logit_normal"}
 KEPT = {"output_dir": "a", "tracker": "tensorboard"}
 
 

@@ -1,6 +1,7 @@
 """The same run however the work is cut up, other losses, and what stops a run."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from course_utils.training import (
     seeded,
     train,
 )
+from course_utils.training.batches import levels_from_the_middle
 from tests.trainer import assert_same, network, pictures, settings, short_run, weights
 
 
@@ -199,6 +201,28 @@ def test_noise_and_levels_by_hand():
         assert torch.equal(levels, torch.randint(7, (500,), generator=again) + low)
         assert set(levels.tolist()) == set(range(low, low + 7))
         assert levels.dtype == torch.int64
+
+
+def test_levels_from_the_middle_by_hand():
+    for scheduler, low in ((DDPMScheduler(7), 0), (FlowMatchEulerScheduler(7), 1)):
+        levels = levels_from_the_middle(scheduler, 2_000, seeded(1, 2))
+        z = torch.randn(2_000, generator=seeded(1, 2)).double()
+        assert torch.equal(levels, (7 / (1 + torch.exp(-z))).long() + low)
+        assert set(levels.tolist()) == set(range(low, low + 7))
+        counts = (levels - low).bincount(minlength=7)
+        assert counts[3] > 2 * max(counts[0], counts[6])
+
+
+def test_where_levels_come_from_changes_nothing_else_of_a_batch():
+    scheduler = DDPMScheduler(1000)
+    evenly = settings(label_dropout=0.5)
+    middle = replace(evenly, timestep_sampling="logit_normal")
+    one, other = (draw_batch(config, pictures(), scheduler, 3, 10) for config in (evenly, middle))
+    for name in ("x0", "class_labels", "noise"):
+        assert torch.equal(getattr(one, name), getattr(other, name))
+    wanted = levels_from_the_middle(scheduler, 8, seeded(evenly.seed, 3, stream=4))
+    assert torch.equal(other.timesteps, wanted)
+    assert not torch.equal(one.timesteps, wanted)
 
 
 def test_label_dropout_needs_a_class_of_its_own():

@@ -10,6 +10,7 @@ from accelerate.commands.launch import launch_command_parser
 
 from course_utils.budget import BUDGETS
 from course_utils.models import gallery
+from course_utils.sampling import FlowMatchEulerScheduler
 from course_utils.share.training import read
 from course_utils.training import RECIPES, recipe
 from tests.conftest import ROOT
@@ -45,6 +46,21 @@ def test_the_laptop_recipe_trains_the_network_of_its_chapter(sheet):
     chosen = recipe(sheet.split("-")[0], "laptop")
     assert chosen.config.num_steps == made["updates"]
     assert parameters(chosen.model(len(made["labels"]))) == made["parameters"]
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_says_by_which_path_noise_comes(name, budget):
+    chosen = recipe(name, budget)
+    scheduler = chosen.noise_scheduler()
+    if budget == "laptop" and name.startswith(("flowers", "sprites")):  # benchmarks/recipes.txt
+        assert isinstance(scheduler, FlowMatchEulerScheduler)
+        assert scheduler.config.num_train_timesteps == 1_000
+        assert chosen.config.timestep_sampling == "logit_normal"
+    else:
+        assert scheduler.config.beta_schedule == "squaredcos_cap_v2"
+        assert scheduler.config.prediction_type == "v_prediction"
+        assert chosen.config.timestep_sampling == "uniform"
 
 
 def test_two_halves_share_no_picture():
