@@ -10,7 +10,8 @@ start it on an idle machine, since only the timing minds what else runs.
 
 In the table kept beside it the heats are older than what was taken over from them: their first
 rows are the laptop recipes of before, the sprites' with batches of 64, the flowers' with 24, 48,
-96 and 96 channels. Its last rows have the recipes of today.
+96 and 96 channels. Its last rows have the networks of today. Compare rows of one block only: the
+machine was slower when the last rows of the sprites were timed.
 
     python benchmarks/recipes.py [--kept FILE] [--together] [sprites] [flowers]
 """

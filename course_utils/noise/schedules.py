@@ -24,6 +24,9 @@ SPACINGS = ("leading", "trailing", "linspace")
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 """What a network can be trained to predict, namely noise, picture or velocity."""
 
+TARGETS = (*PREDICTION_TYPES, "flow_prediction")
+"""What a network can be trained to predict, flow matching's velocity noise - x0 included."""
+
 
 def betas(
     schedule: str = "linear",
@@ -232,12 +235,13 @@ def min_snr_weights(snr: Tensor, prediction_type: str = "epsilon", gamma: float 
 
     Args:
         snr: Signal-to-noise ratios, any shape, each at least 0; `snr(betas)[timesteps]`.
-        prediction_type: One of `PREDICTION_TYPES`: what the squared error is measured on.
+        prediction_type: One of `TARGETS`: what the squared error is measured on.
         gamma: The ratio above which a timestep counts no more; above 0, 5 in the paper.
 
     Returns:
         float32, the shape of `snr`, holding min(SNR, γ) for the picture, divided by SNR for the
-        noise (1 where the SNR is 0) and by SNR + 1 for the velocity.
+        noise (1 where the SNR is 0), by SNR + 1 for the velocity, and by (√SNR + 1)² for flow
+        matching's, whose rates sum to 1.
 
     Raises:
         ValueError: The prediction type is unknown, or gamma is not above 0.
@@ -251,14 +255,18 @@ def min_snr_weights(snr: Tensor, prediction_type: str = "epsilon", gamma: float 
     Source:
         arXiv 2303.09556, section 3.4.
     """
-    check_choice("prediction_type", prediction_type, PREDICTION_TYPES)
+    check_choice("prediction_type", prediction_type, TARGETS)
     if gamma <= 0:
         raise ValueError(f"gamma is {gamma}; use a number above 0, such as 5.")
     ratio = snr.double()
     if prediction_type == "epsilon":
         return (gamma / ratio).clamp(max=1).float()
     weights = ratio.clamp(max=gamma)
-    return (weights / (ratio + 1) if prediction_type == "v_prediction" else weights).float()
+    if prediction_type == "v_prediction":
+        weights = weights / (ratio + 1)
+    elif prediction_type == "flow_prediction":
+        weights = weights / (ratio.sqrt() + 1).square()
+    return weights.float()
 
 
 def inference_timesteps(

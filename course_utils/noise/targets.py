@@ -7,11 +7,8 @@ ways to say the same two things; these functions turn one into the other. Taught
 
 from torch import Tensor
 
-from course_utils.noise.schedules import PREDICTION_TYPES
+from course_utils.noise.schedules import TARGETS
 from course_utils.validate import check_choice
-
-TARGETS = (*PREDICTION_TYPES, "flow_prediction")
-"""What a network can be trained to predict, flow matching's velocity noise - x0 included."""
 
 
 def training_target(

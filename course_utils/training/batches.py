@@ -53,8 +53,8 @@ def seeded(seed: int, number: int, stream: int = 0) -> torch.Generator:
     Args:
         seed: Seed of the run, 0 or more.
         number: Number of the step or the epoch, from 0.
-        stream: Keeps the generators of steps (0), of epochs (1), of dropped labels (2) and of
-            the network's own dropout (3) apart.
+        stream: Keeps the generators of steps (0), of epochs (1), of dropped labels (2), of the
+            network's own dropout (3) and of levels from the middle (4) apart.
 
     Returns:
         A CPU generator whose stream depends on all three numbers and nothing else.
@@ -157,8 +157,8 @@ def levels_from_the_middle(
 ) -> Tensor:
     """Draw noise levels from the middle of the path more often: a logit-normal.
 
-    Of T levels, T·sigmoid(z) rounded down, with z standard normal; half of them lie between a
-    third and two thirds of the way.
+    Counted from the lowest of T levels, T·sigmoid(z) rounded down, with z standard normal; half
+    of them lie between a third and two thirds of the way.
 
     Args:
         noise_scheduler: Says in ``config`` how many noise levels there are.

@@ -79,15 +79,16 @@ class TrainingConfig:
 
     timestep_sampling: Literal["uniform", "logit_normal"] = setting("uniform")
     """How noise levels are drawn, uniformly or those of the middle more often, as the sigmoid of a
-    standard normal; sprites and flowers of the same minutes come out better by the second."""
+    standard normal. With the second, sprites and flowers come nearer to real ones in the same
+    minutes."""
 
     label_dropout: float = setting(0.0, at_least=0, below=1)
     """Share of the labels that are replaced by the network's last class, which then stands
     for "no label"; 0.1 prepares for guidance."""
 
     max_loss: float = setting(100.0, above=0, may_change=True)
-    """A loss above this stops the run. The targets have a variance of about 1, so that silence
-    costs about 1; 100 is far from anything that recovers."""
+    """A loss above this stops the run. The targets have a variance of about 1, or 2 in flow
+    matching, so that silence costs about that; 100 is far from anything that recovers."""
 
     mixed_precision: Literal["no", "bf16", "fp16"] = setting("no")
     """Full precision is the safe one; fp16 needs a GPU."""

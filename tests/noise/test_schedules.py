@@ -92,10 +92,12 @@ def test_rescaling_leaves_nothing_at_the_end(name, count):
 
 def test_min_snr_weights_written_out():
     ratios = torch.tensor([0.0, 1.0, 5.0, 20.0])
-    weights = {kind: schedules.min_snr_weights(ratios, kind) for kind in schedules.PREDICTION_TYPES}
+    weights = {kind: schedules.min_snr_weights(ratios, kind) for kind in schedules.TARGETS}
     close(weights["epsilon"], torch.tensor([1.0, 1.0, 1.0, 0.25]))
     close(weights["sample"], torch.tensor([0.0, 1.0, 5.0, 5.0]))
     close(weights["v_prediction"], torch.tensor([0.0, 1 / 2, 5 / 6, 5 / 21]))
+    wanted = [0.0, 1 / 4, 5 / (1 + 5**0.5) ** 2, 5 / (1 + 20**0.5) ** 2]
+    close(weights["flow_prediction"], torch.tensor(wanted))
     close(schedules.min_snr_weights(ratios, "sample", gamma=10.0)[-1], torch.tensor(10.0))
 
 
@@ -108,6 +110,10 @@ def test_min_snr_weighs_the_same_error_alike():
     costs = [schedules.min_snr_weights(ratio, k).double() * e**2 for k, e in errors.items()]
     close(costs[1], costs[0], atol=0.0, rtol=1e-5)
     close(costs[2], costs[0], atol=0.0, rtol=1e-5)
+    level = torch.arange(1, 1001).double() / 1000  # the noise rate on the straight path
+    ratio = ((1 - level) / level).square()
+    flow = schedules.min_snr_weights(ratio, "flow_prediction").double() * (error / level) ** 2
+    close(flow, schedules.min_snr_weights(ratio, "sample").double() * error**2, atol=0.0, rtol=1e-5)
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)

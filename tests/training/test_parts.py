@@ -213,8 +213,8 @@ def test_levels_from_the_middle_by_hand():
         assert counts[3] > 2 * max(counts[0], counts[6])
 
 
-def test_where_levels_come_from_changes_nothing_else_of_a_batch():
-    scheduler = DDPMScheduler(1000)
+@pytest.mark.parametrize("scheduler", [DDPMScheduler(1000), FlowMatchEulerScheduler(1000)])
+def test_where_levels_come_from_changes_nothing_else_of_a_batch(scheduler):
     evenly = settings(label_dropout=0.5)
     middle = replace(evenly, timestep_sampling="logit_normal")
     one, other = (draw_batch(config, pictures(), scheduler, 3, 10) for config in (evenly, middle))

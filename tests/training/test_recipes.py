@@ -1,7 +1,9 @@
 """Recipes that fit together, and the page on scaling that tells how to run them."""
 
+import math
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,9 +12,12 @@ from accelerate.commands.launch import launch_command_parser
 
 from course_utils.budget import BUDGETS
 from course_utils.models import gallery
-from course_utils.sampling import FlowMatchEulerScheduler
+from course_utils.sampling import FlowMatchEulerScheduler, open_network
+from course_utils.share import save_run
 from course_utils.share.training import read
 from course_utils.training import RECIPES, recipe
+from course_utils.training.planning import Plan
+from course_utils.training.recipes import plain_blocks
 from tests.conftest import ROOT
 from tests.trainer import network, short_run, weights
 
@@ -61,6 +66,28 @@ def test_a_recipe_says_by_which_path_noise_comes(name, budget):
         assert scheduler.config.beta_schedule == "squaredcos_cap_v2"
         assert scheduler.config.prediction_type == "v_prediction"
         assert chosen.config.timestep_sampling == "uniform"
+
+
+@pytest.mark.parametrize("weights", [None, 5.0])
+@pytest.mark.parametrize("name", ["sprites", "flowers"])
+def test_a_recipe_of_flow_matching_is_trained_saved_and_opened(name, weights, tmp_path):
+    chosen = recipe(name, "laptop")
+    changes = {"num_steps": 3, "num_warmup_steps": 1, "batch_size": 4, "min_snr_gamma": weights}
+    config = replace(chosen.config, **changes, output_dir=str(tmp_path / "run"))
+    small = replace(chosen, config=config, count=18, network=plain_blocks((8, 8), 1, groups=8))
+    data = small.data()
+    plan = Plan(
+        name=name,
+        config=config,
+        model=small.model(len(data.names)),
+        noise_scheduler=small.noise_scheduler(),
+        data=data,
+    )
+    run = plan.train(progress=False)
+    assert all(math.isfinite(loss) for loss in run.losses)
+    opened = open_network(save_run(tmp_path / "saved", plan, run))
+    assert isinstance(opened.noise_scheduler, FlowMatchEulerScheduler)
+    assert opened.noise_scheduler.config.num_train_timesteps == 1_000
 
 
 def test_two_halves_share_no_picture():
