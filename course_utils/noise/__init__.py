@@ -13,13 +13,17 @@ from course_utils.noise.schedules import (
     alphas_cumprod,
     betas,
     inference_timesteps,
-    min_snr_weights,
     noise_rates,
     rescale_zero_terminal_snr,
     signal_rates,
     snr,
 )
-from course_utils.noise.targets import TARGETS, predicted_x0_and_noise, training_target
+from course_utils.noise.targets import (
+    TARGETS,
+    min_snr_weights,
+    predicted_x0_and_noise,
+    training_target,
+)
 
 __all__ = [
     "PREDICTION_TYPES",

@@ -24,9 +24,6 @@ SPACINGS = ("leading", "trailing", "linspace")
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
 """What a network can be trained to predict, namely noise, picture or velocity."""
 
-TARGETS = (*PREDICTION_TYPES, "flow_prediction")
-"""What a network can be trained to predict, flow matching's velocity noise - x0 included."""
-
 
 def betas(
     schedule: str = "linear",
@@ -228,45 +225,6 @@ def rescale_zero_terminal_snr(betas: Tensor) -> Tensor:
     alpha_bar = signal.square()
     before = torch.cat([torch.ones_like(alpha_bar[:1]), alpha_bar[:-1]])
     return (1 - alpha_bar / before).float()
-
-
-def min_snr_weights(snr: Tensor, prediction_type: str = "epsilon", gamma: float = 5.0) -> Tensor:
-    """Loss weights that keep easy, almost clean pictures from drowning the others.
-
-    Args:
-        snr: Signal-to-noise ratios, any shape, each at least 0; `snr(betas)[timesteps]`.
-        prediction_type: One of `TARGETS`: what the squared error is measured on.
-        gamma: The ratio above which a timestep counts no more; above 0, 5 in the paper.
-
-    Returns:
-        float32, the shape of `snr`, holding min(SNR, γ) for the picture, divided by SNR for the
-        noise (1 where the SNR is 0), by SNR + 1 for the velocity, and by (√SNR + 1)² for flow
-        matching's, whose rates sum to 1.
-
-    Raises:
-        ValueError: The prediction type is unknown, or gamma is not above 0.
-
-    Example:
-        >>> import torch
-        >>> from course_utils.noise import min_snr_weights
-        >>> min_snr_weights(torch.tensor([0.5, 5.0, 20.0])).tolist()
-        [1.0, 1.0, 0.25]
-
-    Source:
-        arXiv 2303.09556, section 3.4.
-    """
-    check_choice("prediction_type", prediction_type, TARGETS)
-    if gamma <= 0:
-        raise ValueError(f"gamma is {gamma}; use a number above 0, such as 5.")
-    ratio = snr.double()
-    if prediction_type == "epsilon":
-        return (gamma / ratio).clamp(max=1).float()
-    weights = ratio.clamp(max=gamma)
-    if prediction_type == "v_prediction":
-        weights = weights / (ratio + 1)
-    elif prediction_type == "flow_prediction":
-        weights = weights / (ratio.sqrt() + 1).square()
-    return weights.float()
 
 
 def inference_timesteps(

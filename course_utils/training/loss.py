@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from course_utils.models.base import Denoiser
 from course_utils.noise.process import NoiseScheduler, mixing_rates
-from course_utils.noise.schedules import min_snr_weights
-from course_utils.noise.targets import training_target
+from course_utils.noise.targets import min_snr_weights, training_target
 from course_utils.training.batches import noise_and_levels
 
 _ERRORS: dict[str, Callable[..., Tensor]] = {

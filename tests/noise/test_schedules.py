@@ -9,7 +9,7 @@ from diffusers.training_utils import compute_snr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_utils.noise import schedules
+from course_utils.noise import TARGETS, min_snr_weights, schedules
 
 CASES = [(name, count) for name in schedules.SCHEDULES for count in (2, 200, 1000)]
 
@@ -92,13 +92,13 @@ def test_rescaling_leaves_nothing_at_the_end(name, count):
 
 def test_min_snr_weights_written_out():
     ratios = torch.tensor([0.0, 1.0, 5.0, 20.0])
-    weights = {kind: schedules.min_snr_weights(ratios, kind) for kind in schedules.TARGETS}
+    weights = {kind: min_snr_weights(ratios, kind) for kind in TARGETS}
     close(weights["epsilon"], torch.tensor([1.0, 1.0, 1.0, 0.25]))
     close(weights["sample"], torch.tensor([0.0, 1.0, 5.0, 5.0]))
     close(weights["v_prediction"], torch.tensor([0.0, 1 / 2, 5 / 6, 5 / 21]))
     wanted = [0.0, 1 / 4, 5 / (1 + 5**0.5) ** 2, 5 / (1 + 20**0.5) ** 2]
     close(weights["flow_prediction"], torch.tensor(wanted))
-    close(schedules.min_snr_weights(ratios, "sample", gamma=10.0)[-1], torch.tensor(10.0))
+    close(min_snr_weights(ratios, "sample", gamma=10.0)[-1], torch.tensor(10.0))
 
 
 def test_min_snr_weighs_the_same_error_alike():
@@ -107,13 +107,13 @@ def test_min_snr_weighs_the_same_error_alike():
     signal, noise = schedules.signal_rates(betas).double(), schedules.noise_rates(betas).double()
     ratio, error = schedules.snr(betas), 0.1
     errors = {"sample": error, "epsilon": error * signal / noise, "v_prediction": error / noise}
-    costs = [schedules.min_snr_weights(ratio, k).double() * e**2 for k, e in errors.items()]
+    costs = [min_snr_weights(ratio, k).double() * e**2 for k, e in errors.items()]
     close(costs[1], costs[0], atol=0.0, rtol=1e-5)
     close(costs[2], costs[0], atol=0.0, rtol=1e-5)
     level = torch.arange(1, 1001).double() / 1000  # the noise rate on the straight path
     ratio = ((1 - level) / level).square()
-    flow = schedules.min_snr_weights(ratio, "flow_prediction").double() * (error / level) ** 2
-    close(flow, schedules.min_snr_weights(ratio, "sample").double() * error**2, atol=0.0, rtol=1e-5)
+    flow = min_snr_weights(ratio, "flow_prediction").double() * (error / level) ** 2
+    close(flow, min_snr_weights(ratio, "sample").double() * error**2, atol=0.0, rtol=1e-5)
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
@@ -161,8 +161,8 @@ def test_where_the_spacings_start_and_end():
             ValueError,
             "at least 2",
         ),
-        (lambda: schedules.min_snr_weights(torch.ones(1), "noise"), ValueError, "'noise'.*epsilon"),
-        (lambda: schedules.min_snr_weights(torch.ones(1), gamma=0.0), ValueError, "gamma is 0"),
+        (lambda: min_snr_weights(torch.ones(1), "noise"), ValueError, "'noise'.*epsilon"),
+        (lambda: min_snr_weights(torch.ones(1), gamma=0.0), ValueError, "gamma is 0"),
         (lambda: schedules.inference_timesteps("even", 10, 5), ValueError, "'even'.*leading"),
         (lambda: schedules.inference_timesteps("leading", 10, 11), ValueError, "11.*1 to 10"),
         (lambda: schedules.inference_timesteps("leading", 10, 0), ValueError, "is 0; use at least"),
@@ -196,9 +196,9 @@ def test_given_betas_are_read_in_float64_and_lie_between():
 
 
 def test_min_snr_takes_any_gamma_above_zero_and_names_what_it_refuses():
-    assert schedules.min_snr_weights(torch.tensor([4.0]), "sample", gamma=0.5) == 0.5
+    assert min_snr_weights(torch.tensor([4.0]), "sample", gamma=0.5) == 0.5
     with pytest.raises(ValueError, match=r"^prediction_type is 'noise', which is unknown"):
-        schedules.min_snr_weights(torch.tensor([4.0]), "noise")
+        min_snr_weights(torch.tensor([4.0]), "noise")
 
 
 def test_a_given_path_ends_at_its_last_timestep():
