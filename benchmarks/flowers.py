@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.recipes import STEPS, Kept, Run, Variant, judge, plain, scored, trained
+from benchmarks.recipes import STEPS, Kept, Run, Variant, judge, plain_recipe, scored, trained
 from course_utils.models import ResidualBlock, UNet
 from course_utils.noise import mixing_rates, training_target
 from course_utils.training import Recipe
@@ -64,7 +64,7 @@ class OwnRecipe(Recipe):
 
 def variants() -> list[Variant]:
     """The chapter's recipe with five levels, and every recipe that changes one thing of it."""
-    shared = plain("flowers")
+    shared = plain_recipe("flowers")
     config = replace(shared.config, learning_rate=1e-3, ema_decay=0.9995, adam_beta2=0.99)
     base = OwnRecipe(
         name="flowers",

@@ -238,7 +238,7 @@ def judged(name: str, variant: Variant, updates: int) -> dict[str, float]:
     return {"updates": float(updates), "guided": guided["read_as_asked"], **plain}
 
 
-def plain(name: str) -> Recipe:
+def plain_recipe(name: str) -> Recipe:
     """The laptop recipe with labels dropped, on the cosine, its levels drawn evenly."""
     chosen = recipe(name, "laptop")
     config = replace(chosen.config, label_dropout=0.1, timestep_sampling="uniform")
@@ -247,7 +247,7 @@ def plain(name: str) -> Recipe:
 
 def together(name: str) -> list[Variant]:
     """The laptop recipe's network and numbers, with what the heats found of path and levels."""
-    base = plain(name)
+    base = plain_recipe(name)
     middle = replace(base.config, timestep_sampling="logit_normal")
     return [
         Variant("cosine, even levels", base),
@@ -258,7 +258,7 @@ def together(name: str) -> list[Variant]:
 
 def variants(name: str) -> list[Variant]:
     """The plain recipe, and every recipe that differs from it in one thing."""
-    base = plain(name)
+    base = plain_recipe(name)
     config, widths = base.config, base.network["block_out_channels"]
 
     def told(what: str, **changes: Any) -> Variant:

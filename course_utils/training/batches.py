@@ -147,9 +147,26 @@ def noise_and_levels(
     timesteps = torch.randint(
         noise_scheduler.config.num_train_timesteps, shape[:1], generator=generator
     )
-    if noise_scheduler.config.prediction_type == "flow_prediction":
-        timesteps = timesteps + 1  # here level 0 has no noise, and level T is where sampling starts
-    return noise, timesteps
+    return noise, timesteps + lowest_level(noise_scheduler)
+
+
+def lowest_level(noise_scheduler: NoiseScheduler) -> int:
+    """The level with the least noise that a network is shown.
+
+    Args:
+        noise_scheduler: Says in ``config`` what a network is asked for.
+
+    Returns:
+        0; for flow matching 1, since its level 0 has no noise, and level T is where sampling
+        starts.
+
+    Example:
+        >>> from course_utils.sampling import DDPMScheduler, FlowMatchEulerScheduler
+        >>> from course_utils.training.batches import lowest_level
+        >>> lowest_level(DDPMScheduler()), lowest_level(FlowMatchEulerScheduler())
+        (0, 1)
+    """
+    return 1 if noise_scheduler.config.prediction_type == "flow_prediction" else 0
 
 
 def levels_from_the_middle(
@@ -180,8 +197,7 @@ def levels_from_the_middle(
     """
     share = torch.randn(count, generator=generator).sigmoid()
     levels = (share * noise_scheduler.config.num_train_timesteps).long()
-    flow = noise_scheduler.config.prediction_type == "flow_prediction"
-    return levels + 1 if flow else levels  # as in `noise_and_levels`
+    return levels + lowest_level(noise_scheduler)
 
 
 def draw_batch(

@@ -118,6 +118,6 @@ class Recipe:
         from diffusers import DDPMScheduler
 
         if self.flow_matching:
-            return cast(NoiseScheduler, FlowMatchEulerScheduler(1_000))
+            return FlowMatchEulerScheduler(1_000)
         settings = {"beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
         return cast(NoiseScheduler, DDPMScheduler(1_000, **settings))
